@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The two ends of the plane: OutputPort (the writer of one output port) and InputLink (the reader of one edge).
+//
+// Data flow.   OutputPort: allocate -> fill in place -> send to every link of the port. InputLink: receive -> read in
+//              place -> release.
+// Sleeping.    Neither end blocks. A node has one Doorbell; it asks each of its ends to prepare_sleep(), looks at them once
+//              more, and waits on the doorbell (wait() does the three). Peers ring it.
+// Threading.   One thread drives all ends of a node. Only InputLink::release may be called from any thread.
+// Errors.      Everything is noexcept, allocates nothing after set-up, logs nothing and returns Status. The code is
+//              freestanding (no libstdc++ at run time, no exceptions), so that one object serves every C library.
+// Trust.       See layout.hpp: the peer's words are copied once, checked, then used.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "plane/layout.hpp"
+
+namespace hawse::plane {
+
+enum class Status : std::uint8_t {
+  ok = 0,
+  empty,        // receive: nothing unread
+  ended,        // receive: nothing unread and the writer has ended the stream
+  full,         // send: a blocking link has no room
+  no_slot,      // allocate: every slot of that size is in use: grow, or wait for a return
+  too_large,    // allocate: no arena has slots of that size: grow
+  unknown_arena,// receive: the arena's descriptor has not arrived yet; the frame stays unread, try again
+  corrupt,      // the peer broke the rules; the link is closed
+  not_sealed,   // a memory that could shrink, grow or be written by others was handed over
+  system,       // a system call failed; errno says which way
+  limit,        // kMaxArenas, kMaxSlots or the like
+};
+const char* to_string(Status) noexcept;
+
+enum class WhenFull : std::uint8_t { block, drop_oldest, drop_newest, latest };
+
+// ---- memory made by the supervisor ---------------------------------------------------------------------------------
+// Each returns a descriptor (close-on-exec) or -1 with errno. Pages are allocated at once, so that a shortage is an
+// error here and never a SIGBUS later; sealed SHRINK|GROW.
+int create_arena(std::uint64_t slot_bytes, std::uint32_t slot_count) noexcept;  // slot_bytes: header included, multiple of 64
+int create_link(std::uint32_t queue, WhenFull) noexcept;
+int create_doorbell() noexcept;
+int create_node_page() noexcept;
+int seal_arena(int fd) noexcept;  // adds FUTURE_WRITE once the writer has mapped it
+
+// A mapped piece of shared memory. Move-only, unmaps at the end.
+class Mapping {
+ public:
+  Mapping() noexcept = default;
+  Mapping(Mapping&&) noexcept;
+  Mapping& operator=(Mapping&&) noexcept;
+  ~Mapping();
+  // Checks size and seals (F_SEAL_SHRINK|F_SEAL_GROW, plus FUTURE_WRITE where `read_only`), then maps. fd stays the caller's.
+  static Status map(int fd, std::size_t bytes_at_least, bool read_only, Mapping* out) noexcept;
+  std::byte* data() const noexcept { return data_; }
+  std::size_t size() const noexcept { return size_; }
+  explicit operator bool() const noexcept { return data_ != nullptr; }
+
+ private:
+  std::byte* data_ = nullptr;
+  std::size_t size_ = 0;
+};
+
+// The futex word of a node.
+class Bell {
+ public:
+  static Status map(int fd, Bell* out) noexcept;
+  std::uint32_t value() const noexcept;
+  void ring() noexcept;                                              // add one and wake
+  void wait(std::uint32_t seen, std::int64_t timeout_ns) noexcept;   // returns when value() != seen, or after timeout (<0: none), or spuriously
+ private:
+  Mapping mapping_;
+};
+
+struct Slot {
+  std::uint32_t arena = 0;
+  std::uint32_t index = 0;
+};
+
+// A frame being built: header and payload of a slot that no reader sees yet.
+struct Building {
+  FrameHeader* header = nullptr;
+  std::byte* payload = nullptr;
+  std::uint64_t capacity = 0;
+  Slot slot;
+};
+
+class OutputPort {
+ public:
+  OutputPort() noexcept;
+  ~OutputPort();
+  OutputPort(const OutputPort&) = delete;
+
+  void set_next_sequence(std::uint64_t) noexcept;
+  Status add_arena(int fd, std::uint32_t id, std::uint64_t slot_bytes, std::uint32_t slot_count) noexcept;  // maps; not yet used
+  Status enable_arena(std::uint32_t id) noexcept;                                                          // sealed and known to the readers
+  // Connects link number `index` (0, 1, ... of this port). On an index that is in use it replaces the link of a reader
+  // that died: everything that reader held is given to the new one first, in order, marked kFlagGivenAgain.
+  Status set_link(std::uint32_t index, int link_fd, int reader_doorbell_fd, std::uint32_t queue, WhenFull) noexcept;
+
+  // The hottest free slot that holds payload_bytes. Collects returned slots when none is free.
+  Status allocate(std::uint64_t payload_bytes, Building* out) noexcept;
+  void abandon(const Building&) noexcept;
+  bool can_send() noexcept;                     // every blocking link has room now
+  // Sets magic, version, sequence and sent_ns of the header, and gives the slot to every link. full: nothing happened.
+  // `copies`: how often the runtime copied this payload on its way into the slot (0 for one built in place).
+  Status send(const Building&, std::uint32_t copies) noexcept;
+  void pump() noexcept;                         // moves on what waits: returned slots, frames given again
+  void end(LinkState) noexcept;                 // no more frames
+  bool drained() noexcept;                      // every link has read everything (or is gone) and nothing waits to be given again
+
+  void prepare_sleep() noexcept;                // from here on the readers ring when room or slots appear
+  void cancel_sleep() noexcept;
+  std::uint64_t slot_count() const noexcept;
+  std::uint64_t slots_in_use() const noexcept;
+  std::uint64_t next_sequence() const noexcept;
+
+ private:
+  struct State;
+  State* state_;  // anonymous mapping, sized at construction
+};
+
+struct Received {
+  FrameHeader header;       // the validated copy
+  const std::byte* payload = nullptr;
+  Slot slot;
+  std::uint64_t epoch = 0;  // which connection of the link it came from; hand it back to release
+};
+
+class InputLink {
+ public:
+  InputLink() noexcept;
+  ~InputLink();
+  InputLink(const InputLink&) = delete;
+
+  // On a link in use: the writer was replaced. What the old one sent is read to the end first, then the new link.
+  // Frames leased from the old one stay readable until released.
+  Status connect(int link_fd, int writer_doorbell_fd) noexcept;
+  Status add_arena(int fd, std::uint32_t id, std::uint64_t slot_bytes, std::uint32_t slot_count) noexcept;  // of the newest connection
+
+  Status receive(Received* out) noexcept;
+  void release(const Slot&, std::uint64_t epoch) noexcept;  // any thread
+  bool has_unread() noexcept;   // receive would not say empty
+  void close() noexcept;        // reader_state := ended: the writer takes everything back
+
+  void prepare_sleep() noexcept;
+  void cancel_sleep() noexcept;
+  std::uint64_t unread() const noexcept;
+  std::uint64_t leased() const noexcept;
+
+ private:
+  struct State;
+  State* state_;
+};
+
+// One wait for everything a node has. `more`: checked between prepare and sleep (control messages, say); may be null.
+// spin_ns: look this long before sleeping.
+struct Ends {
+  OutputPort* const* outputs = nullptr;
+  std::size_t output_count = 0;
+  InputLink* const* inputs = nullptr;
+  std::size_t input_count = 0;
+};
+// Returns when an input has something, (wait_for_room) every output can_send or (wait_for_slot) an output got slots back, the
+// bell rang otherwise, or the timeout passed.
+void wait(Bell&, const Ends&, bool wait_for_input, bool wait_for_room, std::int64_t spin_ns, std::int64_t timeout_ns) noexcept;
+
+// What the supervisor reads of a link, and its two levers.
+class LinkView {
+ public:
+  static Status map(int fd, LinkView* out) noexcept;
+  const WriterStats& writer() const noexcept;
+  const ReaderStats& reader() const noexcept;
+  std::uint64_t written() const noexcept;
+  std::uint64_t read() const noexcept;
+  void end_for_writer(LinkState) noexcept;  // the writer is gone for good (then ring the reader)
+  void end_for_reader(LinkState) noexcept;  // the reader is gone for good (then ring the writer)
+ private:
+  Mapping mapping_;
+};
+
+// Bucket arithmetic of Histogram.
+void record(Histogram&, std::uint64_t ns) noexcept;
+std::uint64_t quantile(const Histogram&, double q) noexcept;  // middle of the bucket; 0 if empty
+
+std::int64_t monotonic_ns() noexcept;
+std::uint64_t dtype_bytes(Dtype) noexcept;  // 0 for none or out of range
+bool valid(const FrameHeader&, std::uint64_t slot_payload_bytes) noexcept;  // every field in range, shape x dtype <= payload
+
+}  // namespace hawse::plane
