@@ -22,6 +22,10 @@
 #include "base/fd.hpp"
 #include "pipeline/pipeline.hpp"
 
+namespace hawse {
+class Node;
+}
+
 namespace hawse::executor {
 
 struct Progress {
@@ -75,6 +79,9 @@ class Instance {
   virtual std::string where() const = 0;      // "thread", "process 4711", "container 3f2a91c04d11"
   virtual std::string limits_by() const = 0;  // what holds its limits: "cgroup v1", "rlimit", "engine", ""
   virtual std::vector<std::pair<std::string, std::int64_t>> phases_ns() const { return {}; }  // "create", "start"
+  virtual void exited(int /*code*/, int /*signal*/) noexcept {}  // hawse-init said so; makes ended_fd readable
+  // What the guard must remove should the runtime be killed: "group PID START", "cgroup FOLDER" (runtime/guard.hpp).
+  virtual std::vector<std::string> guarded() const { return {}; }
 };
 
 class Executor {
@@ -84,7 +91,8 @@ class Executor {
   virtual std::unique_ptr<Instance> launch(Launch) = 0;
 };
 
-std::unique_ptr<Executor> make_thread_executor();
+using NodeFactory = std::function<std::unique_ptr<hawse::Node>(const std::string& stock_name)>;
+std::unique_ptr<Executor> make_thread_executor(NodeFactory);
 std::unique_ptr<Executor> make_process_executor();
 std::unique_ptr<Executor> make_container_executor();  // finds the engine at its first use
 
