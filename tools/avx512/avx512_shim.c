@@ -14,7 +14,10 @@
 //   - The handler takes no lock, allocates nothing and calls nothing but sigaction and raise.
 // The kernel's frame holds what the CPU has; the mask registers and vector registers 16 to 31 live in thread-local storage.
 //
-// Limits: 128 and 256 bits; no broadcast from memory, no embedded rounding, no prefixes. A thread that blocks SIGILL dies at its first such instruction.
+// Limits
+//   - 128 and 256 bits; no broadcast from memory, no embedded rounding, no prefixes.
+//   - A thread that blocks SIGILL dies at its first such instruction: the kernel kills it rather than ask.
+//   - A bad address in such an instruction is a SIGSEGV with the handler on the stack.
 #define _GNU_SOURCE
 #include <cpuid.h>
 #include <signal.h>
