@@ -26,7 +26,7 @@ struct SpawnOptions {
   std::vector<std::pair<int, int>> fds;             // (ours, theirs); every other descriptor but 0-2 is closed
   int stdin_fd = -1, stdout_fd = -1, stderr_fd = -1;  // -1: /dev/null for stdin, the caller's for the others
   bool new_session = true;                          // a session of its own: Ctrl-C goes to the runtime alone
-  bool die_with_parent = true;                      // PDEATHSIG KILL
+  bool die_with_parent = true;                      // PDEATHSIG KILL: fires when the *thread* that called spawn() ends
   std::vector<std::pair<int, unsigned long>> rlimits;  // (RLIMIT_x, value), soft and hard
   std::string cgroup_procs;                         // unused if empty; else the child writes itself into this file before exec
 };
