@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// hawse run: starts a pipeline, shows what it does, and ends with a table. What nodes print to the terminal goes to stdout; everything that the
+// runtime says goes to stderr, or with --json to stdout as one event a line.
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/eventfd.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <map>
+#include <set>
+
+#include "base/text.hpp"
+#include "cli/commands.hpp"
+#include "cli/exit_codes.hpp"
+#include "cli/pipeline_options.hpp"
+#include "cli/progress.hpp"
+#include "cli/table.hpp"
+#include "executor/executor.hpp"
+#include "nodes/catalogue.hpp"
+#include "runtime/session.hpp"
+
+namespace hawse::cli {
+namespace {
+
+using nlohmann::json;
+using runtime::Event;
+
+std::string time_now() {
+  const auto now = std::chrono::system_clock::now();
+  const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(now.time_since_epoch()).count() % 1000;
+  return fmt::format("{:%H:%M:%S}.{:03}", fmt::localtime(std::chrono::system_clock::to_time_t(now)), ms);
+}
+
+// Ctrl-C and SIGTERM: the first ends the run in order, the second at once. They must be blocked before any thread starts.
+class SignalWatch {
+ public:
+  explicit SignalWatch(runtime::Session& session) : stop_(eventfd(0, EFD_CLOEXEC)) {
+    sigset_t set = signals();
+    fd_.reset(signalfd(-1, &set, SFD_CLOEXEC));
+    thread_ = std::jthread([this, &session] { watch(session); });
+  }
+  ~SignalWatch() {
+    const std::uint64_t one = 1;
+    (void)!write(stop_.get(), &one, sizeof one);
+  }
+  static sigset_t signals() {
+    sigset_t set;
+    sigemptyset(&set);
+    for (const int number : {SIGINT, SIGTERM, SIGHUP}) sigaddset(&set, number);
+    return set;
+  }
+
+ private:
+  void watch(runtime::Session& session) {
+    int count = 0;
+    for (;;) {
+      pollfd fds[2] = {{fd_.get(), POLLIN, 0}, {stop_.get(), POLLIN, 0}};
+      if (poll(fds, 2, -1) < 0 && errno != EINTR) return;
+      if (fds[1].revents != 0) return;
+      signalfd_siginfo info;
+      if (fds[0].revents == 0 || read(fd_.get(), &info, sizeof info) != sizeof info) continue;
+      if (++count == 1) session.request_stop();
+      else session.kill_all();
+    }
+  }
+
+  UniqueFd stop_, fd_;
+  std::jthread thread_;  // last: it uses the others
+};
+
+// Events as a person reads them.
+class Narrator {
+ public:
+  Narrator(bool quiet) : quiet_(quiet), progress_(ProgressDisplay::mode_for(2, quiet)) {}
+
+  void operator()(const Event& event) {
+    if (event.type == "log") return log(event);
+    if (event.type == "failure") return failure(event);
+    if (event.type == "progress") return advance(event);
+    if (event.type == "node") return node(event);
+    if (quiet_) return;
+    if (event.type == "notice") say(event.node, event.data["text"]);
+    if (event.type == "session") session(event);
+    if (event.type == "summary") progress_.print(2, "\n" + summary_table(event.data));
+  }
+
+ private:
+  void say(const std::string& who, const std::string& text) {
+    progress_.print(2, fmt::format("{} {}{}{}\n", time_now(), who, who.empty() ? "" : ": ", strip_control(text)));
+  }
+  void log(const Event& event) {
+    if (quiet_) return;
+    const std::string stream = event.data["stream"];
+    const std::string what = stream == "log" ? event.data["level"].get<std::string>() : stream;
+    progress_.print(2, fmt::format("{} {} {} | {}\n", time_now(), event.node, what, strip_control(event.data["text"].get<std::string>())));
+  }
+  void failure(const Event& event) {
+    const json& data = event.data;
+    std::string text = fmt::format("{} {} {}\n", time_now(), event.node, strip_control(data["text"].get<std::string>()));
+    const auto block = [&](const std::string& lines) {
+      std::size_t at = 0;
+      while (at < lines.size()) {
+        const std::size_t end = std::min(lines.find('\n', at), lines.size());
+        text += "    " + lines.substr(at, end - at) + "\n";
+        at = end + 1;
+      }
+    };
+    if (data.contains("traceback")) block(data["traceback"]);
+    if (data.contains("tail") && !data["tail"].empty() && !data.contains("traceback")) {
+      text += "  its last lines:\n";
+      for (const auto& line : data["tail"]) block(strip_control(line.get<std::string>()));
+    }
+    if (const auto hint = data.value("hint", ""); !hint.empty()) text += "  hint: " + hint + "\n";
+    if (data.value("attempts", 1) > 1)
+      text += fmt::format("  attempt {} of {}{}\n", data["attempt"].get<int>(), data["attempts"].get<int>(), data["restarting"] == true ? ": it is started again" : ": it stays down");
+    progress_.print(2, text);
+  }
+  void advance(const Event& event) {
+    const json& data = event.data;
+    progress_.update(event.node, {.what = strip_control(data["what"].get<std::string>()),
+                                  .done = data["done"],
+                                  .total = data["total"],
+                                  .unit = strip_control(data["unit"].get<std::string>()),
+                                  .line = strip_control(data.value("line", ""))});
+  }
+  void node(const Event& event) {
+    const std::string state = event.data["state"];
+    if (state != "preparing") progress_.finish(event.node, "");
+    if (quiet_) return;
+    if (state == "ready") say(event.node, fmt::format("ready in {}{}", event.data["where"].get<std::string>(), phases(event.data["phases_ms"])));
+  }
+  static std::string phases(const json& phases) {
+    std::string text;
+    for (const char* name : {"create", "start", "interpreter", "import", "setup", "total"})
+      if (phases.contains(name)) text += fmt::format("{}{} {:.0f}", text.empty() ? " (ms: " : ", ", name, phases[name].get<double>());
+    return text.empty() ? "" : text + ")";
+  }
+  void session(const Event& event) {
+    const std::string state = event.data["state"];
+    if (state == "running") say("", fmt::format("running, {:.0f} ms after the start", event.data["start_ms"].get<double>()));
+    if (state == "stopping") say("", fmt::format("stopping: the nodes have {:.0f} s to end (Ctrl-C again ends them at once)", event.data["grace_ms"].get<double>() / 1000));
+  }
+
+  const bool quiet_;
+  ProgressDisplay progress_;
+};
+
+void print_json(const Event& event) {
+  json line = event.data;
+  line["event"] = event.type;
+  if (!event.node.empty()) line["node"] = event.node;
+  line["time_ns"] = std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::system_clock::now().time_since_epoch()).count();
+  fmt::print("{}\n", line.dump(-1, ' ', false, json::error_handler_t::replace));
+  fflush(stdout);
+}
+
+runtime::Executors make_executors() {
+  return {.thread = executor::make_thread_executor(nodes::make), .process = executor::make_process_executor(), .container = executor::make_container_executor()};
+}
+
+struct Options {
+  std::unique_ptr<PipelineOptions> pipeline;
+  bool json = false, quiet = false;
+  int attach_fd = -1;
+  std::string log_level = "info";
+};
+
+void run(const Options& options, Result& result) {
+  pipeline::Pipeline pipeline = options.pipeline->load();
+  sigset_t blocked = SignalWatch::signals();
+  pthread_sigmask(SIG_BLOCK, &blocked, nullptr);
+  signal(SIGPIPE, SIG_IGN);
+
+  auto narrator = options.json ? nullptr : std::make_unique<Narrator>(options.quiet);
+  if (narrator)
+    for (const auto& node : pipeline.nodes)
+      if (!node.note.empty()) (*narrator)({"notice", node.id, {{"text", node.note}}});
+  runtime::Session session(std::move(pipeline), make_executors(),
+                           {.on_event =
+                                [&](const Event& event) {
+                                  if (narrator) (*narrator)(event);
+                                  else print_json(event);
+                                },
+                            .application = UniqueFd(options.attach_fd),
+                            .log_level = options.log_level});
+  runtime::Outcome outcome;
+  {
+    SignalWatch watch(session);
+    outcome = session.run();
+  }
+  narrator.reset();
+  if (!outcome.failure) return;
+  fmt::print(stderr, "hawse: {}\n", strip_control(outcome.reason));
+  result.exit_code = exit_code(*outcome.failure);
+}
+
+}  // namespace
+
+void add_run(CLI::App& app, Result& result) {
+  auto* command = app.add_subcommand("run", "Run a pipeline to its end");
+  const auto options = std::make_shared<Options>();
+  options->pipeline = std::make_unique<PipelineOptions>(*command);
+  command->add_flag("--json", options->json, "Print one JSON event a line (docs/events.md)");
+  command->add_flag("-q,--quiet", options->quiet, "Only failures, and what the nodes themselves print");
+  command->add_option("--log-level", options->log_level, "Lowest level of the nodes' own log lines")
+      ->check(CLI::IsMember({"debug", "info", "warning", "error"}))
+      ->capture_default_str();
+  command->add_option("--attach-fd", options->attach_fd, "Socket of the program that embeds this pipeline")->group("");
+  command->footer(R"(Examples:
+  hawse run captions.yaml --set input=meeting.mp4
+  hawse run captions.yaml --executor process --json
+Ctrl-C ends the run in order within its grace period, a second one at once.)");
+  command->callback([options, &result] { run(*options, result); });
+}
+
+}  // namespace hawse::cli
