@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <span>
 #include <string_view>
@@ -24,17 +25,21 @@ const char* to_string(Dtype) noexcept;
 const char* to_string(PixelFormat) noexcept;
 std::size_t bytes_of(Dtype) noexcept;  // of one element; 0 for none
 
+// A frame that is sent with this takes the timestamp of the input that is being processed; a source's takes the clock (CLOCK_REALTIME).
+inline constexpr std::int64_t kNoTimestamp = std::numeric_limits<std::int64_t>::min();
+
 // What a frame is, beside its payload.
 struct FrameInfo {
   FrameType type = FrameType::bytes;
   Dtype dtype = Dtype::none;
   PixelFormat format = PixelFormat::none;
   std::vector<std::uint64_t> shape;     // audio: samples, channels. video, image: height, width, channels. tensor: its own
-  std::int64_t timestamp_ns = 0;        // capture time of the first sample (media time for media)
+                                        // yuv420p: height * 3 / 2, width, 1 (Y, then U, then V, without padding)
+  std::int64_t timestamp_ns = kNoTimestamp;  // capture time of the first sample (media time for media)
   std::int64_t duration_ns = 0;
   std::uint32_t rate_numerator = 0;     // audio: samples a second; video: frames a second
   std::uint32_t rate_denominator = 1;
-  std::uint64_t trace_id = 0;
+  std::uint64_t trace_id = 0;           // 0 when sent: that of the input; a source's is new for each frame
   std::uint64_t sequence = 0;           // of the output port that sent it, from 1; set by send()
   bool given_again = false;             // the node that this frame had been given to before died with it
 };

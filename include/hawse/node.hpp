@@ -25,6 +25,7 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "hawse/frame.hpp"
 
@@ -116,7 +117,7 @@ class Node {
 };
 
 // The body of main() of a node's program. Exit code 0, or 1 after a failure; 2 when it wasn't started by the runtime (and says so).
-int run_program(int argc, char** argv, std::unique_ptr<Node> (*make)());
+int run_program(int argc, char** argv, std::unique_ptr<Node> (*make)(), const char* signature);
 
 }  // namespace hawse
 
@@ -124,5 +125,6 @@ int run_program(int argc, char** argv, std::unique_ptr<Node> (*make)());
 #define HAWSE_PROGRAM(Class, signature)                                                            \
   __attribute__((section(".hawse"), used)) static const char hawse_signature_text[] = signature;   \
   int main(int argc, char** argv) {                                                                \
-    return ::hawse::run_program(argc, argv, [] { return std::unique_ptr<::hawse::Node>(new Class); }); \
+    return ::hawse::run_program(                                                                   \
+        argc, argv, [] { return std::unique_ptr<::hawse::Node>(new Class); }, hawse_signature_text); \
   }

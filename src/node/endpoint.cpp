@@ -1,0 +1,283 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The conversation (docs/protocol.md), the round robin over the links, and the one place where a node sleeps.
+#include "node/endpoint.hpp"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <ctime>
+#include <random>
+#include <utility>
+
+#include "base/error.hpp"
+
+#ifndef HAWSE_VERSION
+#define HAWSE_VERSION "0.1.0"
+#endif
+
+namespace hawse::node {
+namespace {
+
+using nlohmann::json;
+
+constexpr std::size_t kMaxTextBytes = 8192;                  // escaped it may be six times as long, and fits a message still
+constexpr std::int64_t kProgressInterval_ns = 100'000'000;  // between two messages about the same work
+
+std::string shortened(std::string_view text) {
+  if (text.size() <= kMaxTextBytes) return std::string(text);
+  return std::string(text.substr(0, kMaxTextBytes)) + " ... (" + std::to_string(text.size()) + " bytes)";
+}
+
+plane::WhenFull when_full_of(const std::string& name) {
+  if (name == "block") return plane::WhenFull::block;
+  if (name == "drop_oldest") return plane::WhenFull::drop_oldest;
+  if (name == "drop_newest") return plane::WhenFull::drop_newest;
+  if (name == "latest") return plane::WhenFull::latest;
+  throw Error(ErrorCode::internal, "connect an output", "unknown policy " + name);
+}
+
+LogLevel level_of(const std::string& name) {
+  return name == "debug" ? LogLevel::debug : name == "warning" ? LogLevel::warning : name == "error" ? LogLevel::error : LogLevel::info;
+}
+
+const char* name_of(LogLevel level) {
+  constexpr const char* kNames[] = {"debug", "info", "warning", "error"};
+  return kNames[static_cast<std::size_t>(level)];
+}
+
+int fd_of(const ControlMessage& message, std::size_t index) {
+  if (index >= message.fds.size()) throw Error(ErrorCode::internal, "read the runtime's message", "descriptors are missing: " + message.body.dump());
+  return message.fds[index].get();
+}
+
+}  // namespace
+
+Endpoint::Endpoint(UniqueFd control, HangUp on_hang_up, std::string language) : channel_(std::move(control), on_hang_up), language_(std::move(language)) {
+  std::random_device device;
+  stamp_.seed = (std::uint64_t{device()} << 32) | device();
+}
+
+Endpoint::~Endpoint() = default;
+
+// ---- the conversation -----------------------------------------------------------------------------------------------------
+
+void Endpoint::open() {
+  send({{"type", "hello"}, {"protocol", 1}, {"pid", ::getpid()}, {"sdk", HAWSE_VERSION}, {"language", language_}});
+  ControlMessage message = channel_.receive();
+  if (message.body["type"] != "configure") throw Error(ErrorCode::internal, "join the run", "expected configure, got " + message.body.dump());
+  configure(std::move(message));
+  channel_.listen(bell_);
+  wait_until(false, false, -1, [this] { return begun_; });
+  for (const Link& link : links_)
+    if (!link.connected) throw Error(ErrorCode::internal, "join the run", "a link is missing");
+}
+
+void Endpoint::configure(ControlMessage&& message) {
+  configuration_ = std::move(message.body);
+  const plane::Status status = plane::Bell::map(fd_of(message, 0), &bell_);
+  if (status != plane::Status::ok) throw Error(ErrorCode::system, "map the doorbell", plane::to_string(status));
+  page_.map(fd_of(message, 1));
+  id_ = configuration_.at("node").get<std::string>();
+  log_level_ = level_of(configuration_.value("log_level", "info"));
+  spin_ns_ = configuration_.value("spin_ns", std::int64_t{0});
+  for (const json& input : configuration_.at("inputs")) input_ports_.push_back(input.at("port").get<std::string>());
+  port_told_.resize(input_ports_.size());
+  for (const json& entry : configuration_.at("links")) {
+    Link& link = links_.emplace_back();
+    link.port = entry.at("input").get<std::size_t>();
+    link.feedback = entry.value("feedback", false);
+    link.end = std::make_shared<plane::InputLink>();
+    if (link.port >= input_ports_.size()) throw Error(ErrorCode::internal, "join the run", "a link to an input that isn't there");
+  }
+  const json first = configuration_.value("first_sequence", json::object());
+  for (const json& output : configuration_.at("outputs")) {
+    const std::string name = output.at("port").get<std::string>();
+    outputs_.push_back(std::make_unique<PortOutput>(*this, outputs_.size(), name, output.at("links").get<std::size_t>(), first.value(name, std::uint64_t{1})));
+  }
+}
+
+void Endpoint::take_messages() {
+  if (!channel_.pending()) return;
+  while (auto message = channel_.take()) apply(std::move(*message));
+  if (channel_.hung_up()) throw Stopped();
+}
+
+void Endpoint::apply(ControlMessage&& message) {
+  const json& body = message.body;
+  const std::string type = body.at("type").get<std::string>();
+  const auto output = [&]() -> PortOutput& { return *outputs_.at(body.at("port").get<std::size_t>()); };
+  const auto link = [&]() -> Link& { return links_.at(body.at("link").get<std::size_t>()); };
+  const auto arena = [&] { return body.at("arena").get<std::uint32_t>(); };
+  const auto slots = [&] { return body.at("slots").get<std::uint32_t>(); };
+  const auto slot_bytes = [&] { return body.at("slot_bytes").get<std::uint64_t>(); };
+  plane::Status status = plane::Status::ok;
+  if (type == "begin") {
+    begun_ = true;
+  } else if (type == "start") {
+    started_ = true;
+  } else if (type == "stop") {
+    stopping_.store(true, std::memory_order_relaxed);
+  } else if (type == "output_link") {
+    output().set_link(body.at("index").get<std::uint32_t>(), fd_of(message, 0), fd_of(message, 1), body.at("queue").get<std::uint32_t>(),
+                      when_full_of(body.at("when_full").get<std::string>()));
+  } else if (type == "input_link") {
+    status = link().end->connect(fd_of(message, 0), fd_of(message, 1));
+    link().connected = true;
+  } else if (type == "input_arena") {
+    status = link().end->add_arena(fd_of(message, 0), arena(), slot_bytes(), slots());
+  } else if (type == "arena") {
+    output().add_arena(arena(), fd_of(message, 0), slot_bytes(), slots());
+  } else if (type == "arena_ready") {
+    output().enable_arena(arena());
+  } else if (type == "arena_refused") {
+    output().refuse_arena(body.at("reason").get<std::string>());
+  }  // others: of a newer runtime, and not needed
+  if (status != plane::Status::ok) throw Error(ErrorCode::system, "connect an input", std::string(type) + ": " + plane::to_string(status));
+}
+
+void Endpoint::say_ready(std::int64_t import_ns, std::int64_t setup_ns) {
+  send({{"type", "ready"}, {"phases", {{"import_ns", import_ns}, {"setup_ns", setup_ns}}}});
+}
+
+void Endpoint::await_start() {
+  wait_until(false, false, -1, [this] { return started_; });
+}
+
+void Endpoint::log(LogLevel level, std::string_view text) {
+  if (level < log_level_) return;
+  timespec now{};
+  ::clock_gettime(CLOCK_REALTIME, &now);
+  send({{"type", "log"}, {"level", name_of(level)}, {"time_ns", std::int64_t{now.tv_sec} * 1'000'000'000 + now.tv_nsec}, {"text", shortened(text)}});
+}
+
+void Endpoint::progress(std::string_view what, std::uint64_t done, std::uint64_t total, std::string_view unit) {
+  const std::int64_t now_ns = plane::monotonic_ns();
+  const bool last = total != 0 && done >= total;
+  if (!last && what == progress_what_ && now_ns - progress_ns_ < kProgressInterval_ns) return;
+  progress_what_ = what;
+  progress_ns_ = now_ns;
+  send({{"type", "progress"}, {"what", shortened(what)}, {"done", done}, {"total", total}, {"unit", unit}});
+}
+
+void Endpoint::failed(std::string_view summary, std::string_view traceback, std::string_view phase, std::uint64_t sequence) {
+  send({{"type", "failed"}, {"summary", shortened(summary)}, {"traceback", shortened(traceback)}, {"sequence", sequence}, {"phase", phase}});
+}
+
+void Endpoint::finish_streams() {
+  for (const auto& output : outputs_) output->end();
+  for (Link& link : links_) link.end->close();
+  page_.set(plane::NodeState::finished);
+  send({{"type", "finished"}});
+}
+
+void Endpoint::stay() {
+  wait_until(false, true, -1, [this] { return std::all_of(outputs_.begin(), outputs_.end(), [](const auto& output) { return output->port().drained(); }); });
+}
+
+// ---- frames ---------------------------------------------------------------------------------------------------------------
+
+PortOutput* Endpoint::output(std::string_view port) noexcept {
+  for (const auto& output : outputs_)
+    if (output->name() == port) return output.get();
+  return nullptr;
+}
+
+bool Endpoint::any_reader() noexcept {
+  return std::any_of(outputs_.begin(), outputs_.end(), [](const auto& output) { return output->connected(); });
+}
+
+// One frame of this link, if it has one; notes what else it says.
+bool Endpoint::take_from(Link& link, Event& event) {
+  plane::Received received;
+  const plane::Status status = link.end->receive(&received);
+  if (status == plane::Status::ok) {
+    page_.count_in();
+    event = {Event::Kind::frame, link.port, make_frame(link.end, received)};
+    return true;
+  }
+  link.ended = status == plane::Status::ended || status == plane::Status::corrupt;
+  if (status == plane::Status::corrupt) log(LogLevel::error, "input '" + input_ports_[link.port] + "': its sender broke the rules of the shared memory; the edge is closed");
+  return false;
+}
+
+bool Endpoint::link_over(const Link& link) const noexcept {
+  if (link.ended || !link.feedback) return link.ended;
+  return std::all_of(links_.begin(), links_.end(), [](const Link& other) { return other.ended || other.feedback; });
+}
+
+bool Endpoint::ended(std::size_t port) const noexcept {
+  return std::all_of(links_.begin(), links_.end(), [&](const Link& link) { return link.port != port || link_over(link); });
+}
+
+bool Endpoint::find_ended(std::size_t port, Event& event) {
+  bool all = true;
+  for (std::size_t i = 0; i < input_ports_.size(); ++i) {
+    if (port != kAnyPort && port != i) continue;
+    const bool over = ended(i);
+    if (over && !port_told_[i]) {
+      port_told_[i] = true;
+      event = {Event::Kind::port_ended, i, {}};
+      return true;
+    }
+    all = all && over;
+  }
+  if (all) event = {Event::Kind::ended, port, {}};
+  return all;
+}
+
+Event Endpoint::next(std::size_t port, std::int64_t timeout_ns) {
+  Event event;
+  wait_until(true, false, timeout_ns, [&] {
+    for (std::size_t tried = 0; tried < links_.size(); ++tried) {
+      Link& link = links_[next_link_];
+      next_link_ = (next_link_ + 1) % links_.size();
+      if ((port != kAnyPort && link.port != port) || link.ended || !link.connected) continue;
+      if (take_from(link, event)) return true;
+    }
+    return find_ended(port, event);
+  });
+  return event;
+}
+
+// ---- waiting ----------------------------------------------------------------------------------------------------------------
+
+bool Endpoint::sleep_until(std::int64_t monotonic_ns) {
+  const std::int64_t left_ns = std::max<std::int64_t>(0, monotonic_ns - plane::monotonic_ns());
+  wait_until(false, false, left_ns, [this] { return stopping(); });
+  return !stopping();
+}
+
+void Endpoint::pump() noexcept {
+  for (const auto& output : outputs_)
+    if (output->replaced()) output->port().pump();
+}
+
+// The bell is read first, then everything is looked at once more: whatever happens after that look rings it.
+bool Endpoint::sleep_once(bool inputs, bool outputs, std::int64_t timeout_ns, bool (*ready)(void*), void* context) {
+  const std::uint32_t seen = bell_.value();
+  const auto rings_us = [&](const PortOutput& output) { return outputs || output.replaced(); };
+  for (const auto& output : outputs_)
+    if (rings_us(*output)) output->port().prepare_sleep();
+  if (inputs)
+    for (Link& link : links_)
+      if (link.connected && !link.ended) link.end->prepare_sleep();
+  pump();
+  const bool is_ready = !channel_.pending() && ready(context);
+  if (!is_ready && !channel_.pending()) {
+    const plane::NodeState before = page_.state();
+    page_.set(before == plane::NodeState::finished ? before : plane::NodeState::waiting);
+    const std::int64_t begin_ns = plane::monotonic_ns();
+    bell_.wait(seen, timeout_ns);
+    page_.add_waited(plane::monotonic_ns() - begin_ns);
+    page_.set(before);
+  }
+  for (const auto& output : outputs_)
+    if (rings_us(*output)) output->port().cancel_sleep();
+  if (inputs)
+    for (Link& link : links_)
+      if (link.connected && !link.ended) link.end->cancel_sleep();
+  return is_ready;
+}
+
+}  // namespace hawse::node

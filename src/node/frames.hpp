@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What stands behind the public Frame and OutFrame: a lease on a slot of somebody else's arena, and a slot of our own.
+//
+// Ownership.  A lease keeps its InputLink alive, a slot its OutputPort: both may outlive the node's host.
+// Threading.  A lease may end in any thread; a slot belongs to the node's thread.
+#pragma once
+
+#include <memory>
+#include <span>
+
+#include "hawse/frame.hpp"
+#include "plane/port.hpp"
+
+namespace hawse {
+
+struct Frame::Lease {
+  Lease() = default;
+  Lease(const Lease&) = delete;
+  Lease& operator=(const Lease&) = delete;
+  ~Lease();
+
+  FrameInfo info;
+  std::span<const std::byte> bytes;
+  std::shared_ptr<plane::InputLink> link;
+  plane::Slot slot;
+  std::uint64_t epoch = 0;
+};
+
+struct OutFrame::Slot {
+  Slot() = default;
+  Slot(const Slot&) = delete;
+  Slot& operator=(const Slot&) = delete;
+  ~Slot();
+
+  FrameInfo info;
+  std::span<std::byte> bytes;
+  std::shared_ptr<plane::OutputPort> port;  // null: of an output that nobody reads, its bytes are heap_
+  plane::Building building;
+  std::unique_ptr<std::byte[]> heap;
+};
+
+namespace node {
+
+Frame make_frame(std::shared_ptr<plane::InputLink> link, const plane::Received& received);
+OutFrame make_out_frame(std::shared_ptr<plane::OutputPort> port, const plane::Building& building, std::size_t payload_bytes);
+OutFrame make_unread_frame(std::size_t payload_bytes);
+
+// Throws std::invalid_argument where the info doesn't fit the payload: a reader would have to refuse such a frame.
+void write_header(const FrameInfo& info, std::size_t payload_bytes, plane::FrameHeader& header);
+
+}  // namespace node
+}  // namespace hawse

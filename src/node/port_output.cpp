@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Allocation with growth, and sending with back-pressure.
+#include "node/port_output.hpp"
+
+#include <ctime>
+
+#include <algorithm>
+#include <cstring>
+#include <stdexcept>
+#include <utility>
+
+#include "base/error.hpp"
+#include "base/text.hpp"
+#include "node/endpoint.hpp"
+#include "node/frames.hpp"
+
+namespace hawse::node {
+namespace {
+
+constexpr std::uint64_t kLargeSlotBytes = 16ull << 20;  // from here on slots are counted out more sparingly
+constexpr std::uint64_t kLargeSlots = 8;
+constexpr std::uint64_t kPageBytes = 4096;
+
+// A quarter more than asked for, so that the next larger frames of a stream fit too.
+std::uint64_t slot_bytes_for(std::uint64_t payload_bytes) {
+  const std::uint64_t wanted = (plane::kHeaderBytes + payload_bytes) / 4 * 5 + kPageBytes - 1;
+  return wanted / kPageBytes * kPageBytes;
+}
+
+std::int64_t realtime_ns() {
+  timespec now{};
+  ::clock_gettime(CLOCK_REALTIME, &now);
+  return std::int64_t{now.tv_sec} * 1'000'000'000 + now.tv_nsec;
+}
+
+[[noreturn]] void broken(const std::string& port, const char* what, plane::Status status) {
+  throw Error(ErrorCode::system, std::string(what) + " output '" + port + "'", plane::to_string(status));
+}
+
+}  // namespace
+
+bool PortOutput::LinkWatch::open() const noexcept {
+  return header && view().reader_state.load(std::memory_order_relaxed) == static_cast<std::uint32_t>(plane::LinkState::open);
+}
+
+bool PortOutput::LinkWatch::unread() const noexcept {
+  return open() && view().written.load(std::memory_order_relaxed) != view().read.load(std::memory_order_relaxed);
+}
+
+PortOutput::PortOutput(Endpoint& endpoint, std::size_t index, std::string name, std::size_t links, std::uint64_t first_sequence)
+    : endpoint_(endpoint), index_(index), name_(std::move(name)), port_(std::make_shared<plane::OutputPort>()), links_(links) {
+  port_->set_next_sequence(first_sequence);
+}
+
+bool PortOutput::connected() const noexcept {
+  return std::any_of(links_.begin(), links_.end(), [](const LinkWatch& link) { return link.open(); });
+}
+
+bool PortOutput::unread_on_blocking() const noexcept {
+  return std::any_of(links_.begin(), links_.end(), [](const LinkWatch& link) { return link.when_full == plane::WhenFull::block && link.unread(); });
+}
+
+OutFrame PortOutput::allocate(std::size_t payload_bytes) {
+  endpoint_.take_messages();
+  for (;;) {
+    plane::Building building;
+    plane::Status status = port_->allocate(payload_bytes, &building);
+    if (status == plane::Status::no_slot && (unread_on_blocking() || !refusal_.empty())) {
+      endpoint_.wait_until(false, true, -1, [&] {
+        status = port_->allocate(payload_bytes, &building);
+        return status != plane::Status::no_slot || (refusal_.empty() && !unread_on_blocking());
+      });
+    }
+    if (status == plane::Status::ok) return make_out_frame(port_, building, payload_bytes);
+    if (status != plane::Status::no_slot && status != plane::Status::too_large) broken(name_, "allocate a frame for", status);
+    if (grow(payload_bytes, status == plane::Status::no_slot)) continue;
+    if (status == plane::Status::too_large)
+      throw AllocationError("output '" + name_ + "' has no room for a frame of " + format_bytes(payload_bytes) + ": " + refusal_);
+    if (!std::exchange(told_, true))
+      endpoint_.log(LogLevel::warning, "output '" + name_ + "' waits: its readers keep all of its " + std::to_string(port_->slot_count()) +
+                                           " frames, and there is no room for more: " + refusal_);
+  }
+}
+
+bool PortOutput::grow(std::size_t payload_bytes, bool doubled) {
+  if (arriving_ == 0) {
+    const std::uint64_t slot_bytes = slot_bytes_for(payload_bytes);
+    std::uint64_t slots = 4;
+    for (const LinkWatch& link : links_) slots = std::max<std::uint64_t>(slots, std::uint64_t{link.queue} + 4);
+    if (slot_bytes >= kLargeSlotBytes) slots = std::max<std::uint64_t>(std::min(slots, kLargeSlots), 2 + links_.size());
+    if (doubled) slots = std::max(slots, port_->slot_count());
+    refusal_.clear();
+    asked_ = true;
+    endpoint_.send({{"type", "grow"}, {"port", index_}, {"slot_bytes", slot_bytes}, {"slots", slots}});
+  }
+  endpoint_.wait_until(false, false, -1, [&] { return !asked_ && arriving_ == 0; });
+  return refusal_.empty();
+}
+
+// SplitMix64 (Steele, Lea, Flood 2014).
+std::uint64_t Stamp::new_trace_id() noexcept {
+  std::uint64_t z = (seed += 0x9e3779b97f4a7c15u);
+  z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
+  z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
+  return (z ^ (z >> 31)) | 1;
+}
+
+void PortOutput::stamp(FrameInfo& info) const {
+  Stamp& stamp = endpoint_.stamp();
+  if (info.timestamp_ns == kNoTimestamp) info.timestamp_ns = stamp.active ? stamp.timestamp_ns : realtime_ns();
+  if (info.trace_id == 0) info.trace_id = stamp.active ? stamp.trace_id : stamp.new_trace_id();
+}
+
+void PortOutput::send(OutFrame frame) { send_with(frame, 0); }
+
+void PortOutput::send_with(OutFrame& frame, std::uint32_t copies) {
+  OutFrame::Slot* slot = frame.slot();
+  if (slot == nullptr) throw std::invalid_argument("send on output '" + name_ + "': the frame is empty (sent before, or moved from)");
+  if (slot->port != port_) throw std::invalid_argument("send on output '" + name_ + "': the frame was allocated on another output");
+  if (ended_) throw std::logic_error("send on output '" + name_ + "': its stream has ended");
+  stamp(slot->info);
+  write_header(slot->info, slot->bytes.size(), *slot->building.header);
+  endpoint_.take_messages();
+  plane::Status status = port_->send(slot->building, copies);
+  if (status == plane::Status::full)
+    endpoint_.wait_until(false, true, -1, [&] { return (status = port_->send(slot->building, copies)) != plane::Status::full; });
+  if (status != plane::Status::ok) broken(name_, "send on", status);
+  slot->port.reset();  // the slot is the readers' now
+  endpoint_.page().count_out();
+}
+
+void PortOutput::forward(const Frame& frame) {
+  OutFrame copy = allocate(frame.bytes().size());
+  if (!frame.bytes().empty()) std::memcpy(copy.bytes().data(), frame.bytes().data(), frame.bytes().size());
+  copy.info() = frame.info();
+  send_with(copy, 1);
+}
+
+void PortOutput::end() noexcept {
+  if (!std::exchange(ended_, true)) port_->end(plane::LinkState::ended);
+}
+
+// ---- messages -----------------------------------------------------------------------------------------------------------
+
+void PortOutput::set_link(std::uint32_t index, int link_fd, int doorbell_fd, std::uint32_t queue, plane::WhenFull when_full) {
+  if (index >= links_.size()) throw Error(ErrorCode::internal, "connect output '" + name_ + "'", "link " + std::to_string(index));
+  LinkWatch& watch = links_[index];
+  if (watch.header) replaced_ = true;
+  plane::Status status = plane::Mapping::map(link_fd, sizeof(plane::LinkHeader), false, &watch.header);
+  if (status == plane::Status::ok) status = port_->set_link(index, link_fd, doorbell_fd, queue, when_full);
+  if (status != plane::Status::ok) broken(name_, "connect", status);
+  watch.queue = queue;
+  watch.when_full = when_full;
+}
+
+void PortOutput::add_arena(std::uint32_t id, int fd, std::uint64_t slot_bytes, std::uint32_t slots) {
+  const plane::Status status = port_->add_arena(fd, id, slot_bytes, slots);
+  if (status != plane::Status::ok) broken(name_, "give memory to", status);
+  ++arriving_;
+  endpoint_.send({{"type", "mapped"}, {"port", index_}, {"arena", id}});
+}
+
+void PortOutput::enable_arena(std::uint32_t id) {
+  const plane::Status status = port_->enable_arena(id);
+  if (status != plane::Status::ok) broken(name_, "give memory to", status);
+  if (arriving_ > 0) --arriving_;
+  asked_ = false;
+}
+
+void PortOutput::refuse_arena(std::string reason) {
+  refusal_ = reason.empty() ? "the runtime refused" : std::move(reason);
+  asked_ = false;
+}
+
+// ---- a port that nobody reads ----------------------------------------------------------------------------------------------
+
+OutFrame UnreadOutput::allocate(std::size_t payload_bytes) { return make_unread_frame(payload_bytes); }
+
+}  // namespace hawse::node

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// An output port of a node: the public Output over the plane's OutputPort, with growth and waiting.
+//
+// Growth.     A frame that fits in no slot, or finds every slot leased by readers, asks the runtime for an arena. Slots that lie unread in the
+//             queue of a `block` edge are waited for: they come back by themselves.
+// Threading.  The node's thread.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/fd.hpp"
+#include "hawse/node.hpp"
+#include "plane/port.hpp"
+
+namespace hawse::node {
+
+class Endpoint;
+
+// What a frame takes over from the last input, so that what finish() sends belongs to the stream as well.
+struct Stamp {
+  bool active = false;  // there was one
+  std::int64_t timestamp_ns = 0;
+  std::uint64_t trace_id = 0;
+  std::uint64_t seed = 0;
+  std::uint64_t new_trace_id() noexcept;  // never 0
+};
+
+// No room, with the runtime's reason.
+class AllocationError : public std::bad_alloc {
+ public:
+  explicit AllocationError(std::string text) : text_(std::move(text)) {}
+  const char* what() const noexcept override { return text_.c_str(); }
+
+ private:
+  std::string text_;
+};
+
+class PortOutput : public Output {
+ public:
+  PortOutput(Endpoint&, std::size_t index, std::string name, std::size_t links, std::uint64_t first_sequence);
+
+  OutFrame allocate(std::size_t payload_bytes) override;
+  void send(OutFrame) override;
+  bool connected() const noexcept override;
+  void forward(const Frame&) override;
+
+  const std::string& name() const noexcept { return name_; }
+  plane::OutputPort& port() noexcept { return *port_; }
+  bool replaced() const noexcept { return replaced_; }  // a reader was replaced: frames may wait to be given again
+  void end() noexcept;                                  // no more frames
+
+  // Messages of the runtime.
+  void set_link(std::uint32_t index, int link_fd, int doorbell_fd, std::uint32_t queue, plane::WhenFull);
+  void add_arena(std::uint32_t id, int fd, std::uint64_t slot_bytes, std::uint32_t slots);
+  void enable_arena(std::uint32_t id);
+  void refuse_arena(std::string reason);
+
+ private:
+  struct LinkWatch {
+    plane::Mapping header;
+    std::uint32_t queue = 0;
+    plane::WhenFull when_full = plane::WhenFull::block;
+    const plane::LinkHeader& view() const noexcept { return *reinterpret_cast<const plane::LinkHeader*>(header.data()); }
+    bool open() const noexcept;
+    bool unread() const noexcept;
+  };
+
+  bool unread_on_blocking() const noexcept;
+  bool grow(std::size_t payload_bytes, bool doubled);  // false: refused, see refusal_
+  void send_with(OutFrame&, std::uint32_t copies);
+  void stamp(FrameInfo&) const;
+
+  Endpoint& endpoint_;
+  std::size_t index_;
+  std::string name_;
+  std::shared_ptr<plane::OutputPort> port_;
+  std::vector<LinkWatch> links_;
+  bool replaced_ = false, ended_ = false;
+  bool asked_ = false;            // a `grow` is unanswered
+  std::uint32_t arriving_ = 0;    // arenas that are mapped and not yet enabled
+  std::string refusal_;           // of the last `grow`
+  bool told_ = false;             // that it waits on leased frames without a way to grow
+};
+
+// The output of a port that no edge uses.
+class UnreadOutput : public Output {
+ public:
+  OutFrame allocate(std::size_t payload_bytes) override;
+  void send(OutFrame) override {}
+  bool connected() const noexcept override { return false; }
+  void forward(const Frame&) override {}
+};
+
+}  // namespace hawse::node
