@@ -43,7 +43,7 @@ struct ChildPlan {
   char* const* argv;
   char* const* envp;
   const char* working_directory;  // null: stay
-  const char* cgroup_procs;       // null: stay
+  char* const* cgroup_procs;      // ends with a null
   std::pair<int, int>* fds;       // (ours, theirs); `ours` is moved above first_free by the child
   std::size_t fd_count;
   const std::pair<int, unsigned long>* rlimits;
@@ -100,7 +100,7 @@ void join_cgroup(const char* path, int failure_fd) noexcept {
     const rlimit limit{plan.rlimits[i].second, plan.rlimits[i].second};
     if (::setrlimit(static_cast<__rlimit_resource>(plan.rlimits[i].first), &limit) != 0) fail(failure_fd, Step::limits);
   }
-  if (plan.cgroup_procs != nullptr) join_cgroup(plan.cgroup_procs, failure_fd);
+  for (char* const* file = plan.cgroup_procs; *file != nullptr; ++file) join_cgroup(*file, failure_fd);
   if (plan.working_directory != nullptr && ::chdir(plan.working_directory) != 0) fail(failure_fd, Step::folder);
   sigset_t none;
   ::sigemptyset(&none);
@@ -129,7 +129,7 @@ Error step_error(const Failure& failure, const SpawnOptions& options) {
     case Step::descriptors: return Error::from_errno("start a program", program + ": pass its descriptors");
     case Step::session: return Error::from_errno("start a program", program + ": make its session");
     case Step::limits: return Error::from_errno("start a program", program + ": set its limits");
-    case Step::cgroup: return Error::from_errno("start a program", program + ": join " + options.cgroup_procs);
+    case Step::cgroup: return Error::from_errno("start a program", program + ": join its control group (" + options.cgroup_procs.front() + ")");
     case Step::folder: return Error::from_errno("start a program", program + ": enter " + options.working_directory);
     case Step::exec: return Error::from_errno("start a program", program);
   }
@@ -217,9 +217,9 @@ struct Stream {
 Subprocess Subprocess::spawn(const SpawnOptions& options) {
   if (options.argv.empty()) throw Error(ErrorCode::internal, "start a program", "no name given");
   const std::string program = find_program(options);
-  std::vector<std::string> arguments = options.argv, variables;
+  std::vector<std::string> arguments = options.argv, groups = options.cgroup_procs, variables;
   for (const auto& [name, value] : options.env) variables.push_back(name + "=" + value);
-  const std::vector<char*> argv = pointers(arguments), envp = pointers(variables);
+  const std::vector<char*> argv = pointers(arguments), envp = pointers(variables), cgroup_files = pointers(groups);
   UniqueFd null_device;
   std::vector<std::pair<int, int>> fds = descriptor_plan(options, null_device);
   auto [failure_in, failure_out] = make_pipe();
@@ -230,7 +230,7 @@ Subprocess Subprocess::spawn(const SpawnOptions& options) {
                  .argv = argv.data(),
                  .envp = envp.data(),
                  .working_directory = options.working_directory.empty() ? nullptr : options.working_directory.c_str(),
-                 .cgroup_procs = options.cgroup_procs.empty() ? nullptr : options.cgroup_procs.c_str(),
+                 .cgroup_procs = cgroup_files.data(),
                  .fds = fds.data(),
                  .fd_count = fds.size(),
                  .rlimits = options.rlimits.data(),
@@ -282,11 +282,12 @@ void Subprocess::signal_group(int number) noexcept {
 
 ExitStatus Subprocess::wait() {
   siginfo_t info{};
-  while (::waitid(P_PID, static_cast<id_t>(pid_), &info, WEXITED) != 0)
+  rusage usage{};  // the system call gives it, the library's waitid() doesn't
+  while (::syscall(SYS_waitid, P_PID, pid_, &info, WEXITED, &usage) != 0)
     if (errno != EINTR) throw Error::from_errno("wait for a program", std::to_string(pid_));
   pid_ = -1;
   pidfd_.reset();
-  return {info.si_code != CLD_EXITED, info.si_status};
+  return {info.si_code != CLD_EXITED, info.si_status, static_cast<std::uint64_t>(usage.ru_maxrss) * 1024};
 }
 
 RunResult run_to_end(SpawnOptions options, const std::function<void(std::string_view line)>& on_line) {

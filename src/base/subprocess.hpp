@@ -5,6 +5,7 @@
 
 #include <sys/types.h>
 
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <string>
@@ -17,6 +18,7 @@ namespace hawse {
 struct ExitStatus {
   bool signalled = false;
   int value = 0;  // exit code, or signal number
+  std::uint64_t max_rss_bytes = 0;
 };
 
 struct SpawnOptions {
@@ -28,7 +30,7 @@ struct SpawnOptions {
   bool new_session = true;                          // a session of its own: Ctrl-C goes to the runtime alone
   bool die_with_parent = true;                      // PDEATHSIG KILL: fires when the *thread* that called spawn() ends
   std::vector<std::pair<int, unsigned long>> rlimits;  // (RLIMIT_x, value), soft and hard
-  std::string cgroup_procs;                         // unused if empty; else the child writes itself into this file before exec
+  std::vector<std::string> cgroup_procs;            // the child writes itself into each of these files before exec
 };
 
 // A started child. Destruction kills and reaps it: no process outlives its owner.

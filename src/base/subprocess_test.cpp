@@ -65,8 +65,8 @@ TEST(Subprocess, names_the_program_that_cannot_start) {
   options.working_directory = "/nowhere";
   EXPECT_NE(what_of(options).find("enter /nowhere"), std::string::npos);
   options = shell("true");
-  options.cgroup_procs = "/nowhere/cgroup.procs";
-  EXPECT_NE(what_of(options).find("join /nowhere/cgroup.procs"), std::string::npos);
+  options.cgroup_procs = {"/nowhere/cgroup.procs"};
+  EXPECT_NE(what_of(options).find("/nowhere/cgroup.procs"), std::string::npos);
 }
 
 TEST(Subprocess, has_exactly_the_environment_and_the_folder_that_are_named) {
@@ -153,7 +153,7 @@ TEST(Subprocess, writes_itself_into_its_cgroup_before_it_runs) {
   const ScopedDir folder("/tmp");
   write_file(folder.path() / "procs", "");
   SpawnOptions options = shell("true");
-  options.cgroup_procs = folder.path() / "procs";
+  options.cgroup_procs = {folder.path() / "procs"};
   EXPECT_EQ(run_to_end(options).status.value, 0);
   EXPECT_EQ(read_file(folder.path() / "procs"), "0");
 }

@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "executor/cgroup.hpp"
+
+#include <signal.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <fstream>
+#include <sstream>
+#include <thread>
+
+#include "base/files.hpp"
+
+namespace hawse::executor {
+namespace fs = std::filesystem;
+namespace {
+
+bool write_value(const fs::path& file, const std::string& value) {
+  std::ofstream out(file);
+  out << value << std::flush;
+  return static_cast<bool>(out);
+}
+
+std::optional<std::uint64_t> read_number(const fs::path& file) {
+  std::ifstream in(file);
+  std::uint64_t value = 0;
+  if (in >> value) return value;
+  return std::nullopt;
+}
+
+// The value behind `key` in a file of "key value" lines.
+std::optional<std::uint64_t> read_keyed(const fs::path& file, const std::string& key) {
+  std::ifstream in(file);
+  std::string name;
+  std::uint64_t value = 0;
+  while (in >> name >> value)
+    if (name == key) return value;
+  return std::nullopt;
+}
+
+// Our own place in a hierarchy: "controller" of v1, "" for v2.
+std::optional<std::string> own_place(const std::string& controller) {
+  std::ifstream in("/proc/self/cgroup");
+  for (std::string line; std::getline(in, line);) {
+    std::istringstream fields(line);
+    std::string number, names, place;
+    std::getline(fields, number, ':');
+    std::getline(fields, names, ':');
+    std::getline(fields, place);
+    if (("," + names + ",").find("," + controller + ",") != std::string::npos) return place;
+  }
+  return std::nullopt;
+}
+
+fs::path v1_folder(const std::string& controller) {
+  const auto place = own_place(controller);
+  const fs::path root = fs::path("/sys/fs/cgroup") / controller;
+  if (!place || !fs::exists(root)) return {};
+  const fs::path own = root / fs::path(*place).relative_path();
+  return fs::exists(own) ? own : root;  // inside a container the place is the host's, and the mount shows ours as its root
+}
+
+bool make_folder(const fs::path& folder, std::string* why) {
+  std::error_code error;
+  fs::create_directory(folder, error);
+  if (error) *why = folder.string() + ": " + error.message();
+  return !error;
+}
+
+bool set(const fs::path& file, const std::string& value, std::string* why) {
+  if (write_value(file, value)) return true;
+  *why = file.string() + " can't be written";
+  return false;
+}
+
+constexpr std::uint64_t kCpuPeriodUs = 100'000;
+std::uint64_t cpu_quota_us(double cpus) { return static_cast<std::uint64_t>(cpus * static_cast<double>(kCpuPeriodUs)); }
+
+std::vector<pid_t> members(const fs::path& folder) {
+  std::vector<pid_t> pids;
+  std::ifstream in(folder / "cgroup.procs");
+  for (pid_t pid = 0; in >> pid;) pids.push_back(pid);
+  return pids;
+}
+
+}  // namespace
+
+void remove_cgroup(const fs::path& folder) noexcept {
+  std::error_code error;
+  for (int round = 0; round < 200 && fs::exists(folder, error); ++round) {
+    for (const pid_t pid : members(folder)) ::kill(pid, SIGKILL);
+    if (::rmdir(folder.c_str()) == 0) return;
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));  // a killed process leaves its group a moment later
+  }
+}
+
+std::optional<Cgroup> Cgroup::make(const std::string& name, const pipeline::Limits& limits, std::string* why) {
+  Cgroup group;
+  std::ifstream controllers_file("/sys/fs/cgroup/cgroup.controllers");
+  if (controllers_file) {
+    group.v2_ = true;
+    const fs::path parent = fs::path("/sys/fs/cgroup") / fs::path(own_place("").value_or("/")).relative_path();
+    const fs::path folder = parent / ("hawse-" + name);
+    if (!make_folder(folder, why)) return std::nullopt;
+    group.folders_ = {folder};
+    if (limits.memory_bytes && !(set(folder / "memory.max", std::to_string(*limits.memory_bytes), why))) return std::nullopt;
+    if (limits.memory_bytes) write_value(folder / "memory.swap.max", "0");  // absent where there is no swap accounting
+    if (limits.pids && !set(folder / "pids.max", std::to_string(*limits.pids), why)) return std::nullopt;
+    if (limits.cpus && !set(folder / "cpu.max", std::to_string(cpu_quota_us(*limits.cpus)) + " " + std::to_string(kCpuPeriodUs), why))
+      return std::nullopt;
+    return group;
+  }
+  const auto enter = [&](const char* controller) -> std::optional<fs::path> {
+    const fs::path parent = v1_folder(controller);
+    if (parent.empty()) {
+      *why = std::string("no cgroup hierarchy for ") + controller;
+      return std::nullopt;
+    }
+    const fs::path folder = parent / ("hawse-" + name);
+    if (!make_folder(folder, why)) return std::nullopt;
+    group.folders_.push_back(folder);
+    return folder;
+  };
+  // Memory's always: it is how the node's peak is known, and how all of its processes are found.
+  const auto memory = enter("memory");
+  if (!memory) return std::nullopt;
+  if (limits.memory_bytes) {
+    if (!set(*memory / "memory.limit_in_bytes", std::to_string(*limits.memory_bytes), why)) return std::nullopt;
+    write_value(*memory / "memory.memsw.limit_in_bytes", std::to_string(*limits.memory_bytes));  // absent without swap accounting
+  }
+  if (limits.pids) {
+    const auto folder = enter("pids");
+    if (!folder || !set(*folder / "pids.max", std::to_string(*limits.pids), why)) return std::nullopt;
+  }
+  if (limits.cpus) {
+    const auto folder = enter("cpu");
+    if (!folder || !set(*folder / "cpu.cfs_period_us", std::to_string(kCpuPeriodUs), why) ||
+        !set(*folder / "cpu.cfs_quota_us", std::to_string(cpu_quota_us(*limits.cpus)), why))
+      return std::nullopt;
+  }
+  return group;
+}
+
+Cgroup::~Cgroup() {
+  for (const auto& folder : folders_) remove_cgroup(folder);
+}
+
+std::vector<std::string> Cgroup::procs_files() const {
+  std::vector<std::string> files;
+  for (const auto& folder : folders_) files.push_back((folder / "cgroup.procs").string());
+  return files;
+}
+
+Usage Cgroup::usage() const {
+  Usage usage;
+  const fs::path& folder = folders_.front();
+  usage.memory_bytes = read_number(folder / (v2_ ? "memory.current" : "memory.usage_in_bytes"));
+  usage.memory_peak_bytes = read_number(folder / (v2_ ? "memory.peak" : "memory.max_usage_in_bytes"));
+  if (v2_)
+    if (const auto used_us = read_keyed(folder / "cpu.stat", "usage_usec")) usage.cpu_s = static_cast<double>(*used_us) / 1e6;
+  return usage;
+}
+
+std::uint64_t Cgroup::oom_kills() const {
+  return read_keyed(folders_.front() / (v2_ ? "memory.events" : "memory.oom_control"), "oom_kill").value_or(0);
+}
+
+void Cgroup::kill() noexcept {
+  for (const pid_t pid : members(folders_.front())) ::kill(pid, SIGKILL);
+}
+
+}  // namespace hawse::executor

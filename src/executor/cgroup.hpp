@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A control group for one process node, under cgroup v2 or v1, whichever the machine has and lets us write.
+//
+// v2: one folder under our own cgroup. v1: a folder in each hierarchy that a limit needs. Removed, with all that runs in it, at the end.
+// Threading: one thread; kill() from any.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "executor/executor.hpp"
+
+namespace hawse::executor {
+
+class Cgroup {
+ public:
+  // nullopt: none can be made here (`why` says the reason): rlimits are what is left.
+  static std::optional<Cgroup> make(const std::string& name, const pipeline::Limits&, std::string* why);
+  Cgroup(Cgroup&&) noexcept = default;
+  Cgroup& operator=(Cgroup&&) noexcept = default;
+  ~Cgroup();
+
+  std::vector<std::string> procs_files() const;  // a process that writes itself into each of these is in
+  std::vector<std::filesystem::path> folders() const { return folders_; }
+  Usage usage() const;
+  std::uint64_t oom_kills() const;
+  void kill() noexcept;  // every process in it
+  const char* version() const noexcept { return v2_ ? "cgroup v2" : "cgroup v1"; }
+
+ private:
+  Cgroup() = default;
+  std::vector<std::filesystem::path> folders_;  // v1: memory's first, where there is one
+  bool v2_ = false;
+};
+
+// Kills what runs in the folder of a control group and removes it (the guard does that for a runtime that was killed).
+void remove_cgroup(const std::filesystem::path& folder) noexcept;
+
+}  // namespace hawse::executor

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "executor/process_id.hpp"
+
+#include <signal.h>
+
+#include <fstream>
+#include <sstream>
+
+namespace hawse::executor {
+
+std::string process_id(pid_t pid) {
+  std::ifstream in("/proc/" + std::to_string(pid) + "/stat");
+  std::string text((std::istreambuf_iterator<char>(in)), {});
+  const std::size_t end = text.rfind(')');  // the name before it may hold anything
+  if (end == std::string::npos) return "";
+  std::istringstream fields(text.substr(end + 1));
+  std::string field;
+  for (int i = 0; i < 20; ++i) fields >> field;  // starttime is field 22; these begin at 3
+  return std::to_string(pid) + " " + field;
+}
+
+void kill_group(const std::string& id) noexcept {
+  std::istringstream in(id);
+  pid_t pid = 0;
+  if (!(in >> pid) || pid <= 1) return;
+  const std::string now = process_id(pid);
+  if (now.empty() || now == id) ::kill(-pid, SIGKILL);  // a group's id isn't given again while a member lives
+}
+
+}  // namespace hawse::executor

@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The runtime's end of the control protocol (docs/protocol.md). Every message of a node is checked against the table below before anything
+// looks at it.
+#include <algorithm>
+
+#include "base/socket.hpp"
+#include "base/text.hpp"
+#include "runtime/messages.hpp"
+#include "runtime/session.hpp"
+
+namespace hawse::runtime {
+namespace {
+
+double ms_since(std::int64_t from_ns) { return static_cast<double>(plane::monotonic_ns() - from_ns) / 1e6; }
+
+}  // namespace
+
+bool Session::send(NodeRun& node, const json& message, const std::vector<int>& fds) {
+  if (!node.control) return false;
+  try {
+    if (send_message(node.control.get(), message.dump(), fds, true)) return true;
+  } catch (const Error& error) {
+    if (node.broke.empty()) break_off(node, std::string("does not read its control messages: ") + error.context());
+  }
+  return false;
+}
+
+void Session::on_control(NodeRun& node) {
+  const UniqueFd& control = node.control;
+  try {
+    const auto message = receive_message(control.get(), true);
+    if (!message) return on_hang_up(node);
+    if (message->text.empty() && message->fds.empty()) return;
+    handle(node, parse_node_message(message->text, message->fds.size()));
+  } catch (const Error& error) {
+    break_off(node, "broke the control protocol: " + error.context());
+  }
+}
+
+// What a node said before it died is still in its socket.
+void Session::drain_control(NodeRun& node) {
+  try {
+    while (node.control) {
+      const auto message = receive_message(node.control.get(), true);
+      if (!message || (message->text.empty() && message->fds.empty())) return;
+      handle(node, parse_node_message(message->text, message->fds.size()));
+    }
+  } catch (const Error&) {
+    // It is dead: there is nothing to break off.
+  }
+}
+
+void Session::handle(NodeRun& node, const json& message) {
+  const std::string type = message["type"];
+  if (type == "hello") return on_hello(node, message);
+  if (type == "exited") {
+    if (node.instance) node.instance->exited(message.value("code", 0), message.value("signal", 0));
+    return;
+  }
+  if (!node.configured) return break_off(node, "broke the control protocol: " + type + " before hello");
+  if (type == "ready") return on_ready(node, message);
+  if (type == "finished") return on_finished(node);
+  if (type == "grow") return on_grow(node, message);
+  if (type == "mapped") return on_mapped(node, message);
+  if (type == "failed") {
+    node.failed = message;
+    return;
+  }
+  json data = message;
+  data.erase("type");
+  if (type == "log") data["stream"] = "log";
+  for (auto& [key, value] : data.items())
+    if (value.is_string()) value = strip_control(value.get<std::string>());
+  emit(type, node.id, std::move(data));  // log, progress
+}
+
+void Session::on_hello(NodeRun& node, const json& message) {
+  if (node.configured) return break_off(node, "broke the control protocol: a second hello");
+  if (message["protocol"] != 1) return break_off(node, "speaks protocol " + message["protocol"].dump() + ", this runtime speaks 1");
+  node.language = strip_control(message["language"].get<std::string>());
+  node.hello_ns = plane::monotonic_ns();
+  if (node.launched_ns != 0) node.phases["interpreter"] = ms_since(node.launched_ns);
+  configure(node);
+}
+
+void Session::configure(NodeRun& node) {
+  json inputs = json::array(), outputs = json::array(), links = json::array(), first = json::object();
+  for (const auto& port : node.inputs) inputs.push_back({{"port", port}});
+  for (const std::size_t edge : node.links) {
+    links.push_back({{"input", edges_[edge]->input}, {"queue", edges_[edge]->spec->queue}, {"feedback", edges_[edge]->spec->feedback}});
+    auto& type = inputs[edges_[edge]->input]["type"];
+    if (edges_[edge]->spec->type != plane::FrameType::none) type = name_of(edges_[edge]->spec->type);
+  }
+  for (const auto& output : node.outputs) {
+    json type = "any";
+    std::uint64_t last = 0;
+    for (const std::size_t edge : output.edges) {
+      if (edges_[edge]->spec->type != plane::FrameType::none) type = name_of(edges_[edge]->spec->type);
+      last = std::max(last, edges_[edge]->before.value("last_sequence", std::uint64_t{0}));
+    }
+    outputs.push_back({{"port", output.port}, {"type", type}, {"links", output.edges.size()}});
+    first[output.port] = last + 1;
+  }
+  for (auto& input : inputs)
+    if (input["type"].is_null()) input["type"] = "any";
+  json message = {{"type", "configure"}, {"node", node.id},   {"pipeline", pipeline_.name},   {"inputs", inputs},
+                  {"outputs", outputs},  {"links", links},    {"first_sequence", first},      {"attempt", node.attempt},
+                  {"spin_ns", 0},        {"log_level", options_.log_level}};
+  if (node.spec != nullptr) {
+    message["entry"] = node.prepared.entry;
+    message["path"] = node.prepared.path;
+    message["params"] = node.spec->params;
+    message["executor"] = pipeline::to_string(node.spec->executor);
+  } else {
+    message["entry"] = {{"kind", "application"}};
+    message["executor"] = "application";
+  }
+  if (!send(node, message, {node.doorbell.get(), node.page_fd.get()})) return;
+  node.configured = true;
+  for (const auto& output : node.outputs)
+    for (const std::size_t edge : output.edges) send_output_link(*edges_[edge]);
+  for (const std::size_t edge : node.links) send_input_link(*edges_[edge]);
+  if (node.state != State::dying) set_state(node, State::setting_up);
+  send(node, {{"type", "begin"}});
+}
+
+void Session::on_ready(NodeRun& node, const json& message) {
+  if (node.state != State::setting_up) return break_off(node, "broke the control protocol: ready twice");
+  node.timer.reset();
+  node.ready_ns = plane::monotonic_ns();
+  if (const auto phases = message.find("phases"); phases != message.end()) {
+    for (const char* name : {"import", "setup"})
+      if (const auto ns = phases->find(std::string(name) + "_ns"); ns != phases->end() && ns->is_number())
+        node.phases[name] = ns->get<double>() / 1e6;
+  }
+  if (node.launched_ns != 0) node.phases["total"] = ms_since(node.launched_ns);
+  set_state(node, State::ready);
+  if (!started_) return check_ready();
+  set_state(node, State::running);
+  send(node, {{"type", "start"}});
+  if (stopping_) send(node, {{"type", "stop"}});
+}
+
+void Session::on_finished(NodeRun& node) {
+  node.finished = true;
+  if (node.instance) {
+    if (const auto usage = node.instance->usage(); usage.memory_peak_bytes)
+      node.memory_peak_bytes = std::max(node.memory_peak_bytes, *usage.memory_peak_bytes);
+  }
+  if (node.state == State::running) set_state(node, State::finishing);
+}
+
+}  // namespace hawse::runtime

@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A node's death: seen by its socket, its pidfd or its container's end; told as one value; followed by a restart or the node's end for good.
+#include <string.h>
+
+#include <algorithm>
+
+#include "base/text.hpp"
+#include "runtime/endings.hpp"
+#include "runtime/session.hpp"
+
+namespace hawse::runtime {
+namespace {
+
+using executor::Ending;
+using executor::EndingKind;
+
+const char* signal_hint(int number) {
+  switch (number) {
+    case SIGILL: return "its code uses instructions that this CPU doesn't have: look for a build of that package without them";
+    case SIGSEGV:
+    case SIGBUS: return "native code of the node or of one of its packages touched memory that isn't its own (a frame that was received is read-only)";
+    case SIGABRT: return "native code of the node or of one of its packages gave up: its last lines often say why";
+    case SIGKILL: return "something outside killed it; if the machine ran out of memory, `dmesg` names it";
+    default: return "";
+  }
+}
+
+json tail_of(const std::deque<std::string>& lines) {
+  json tail = json::array();
+  for (const auto& line : lines) tail.push_back(line);
+  return tail;
+}
+
+}  // namespace
+
+json describe(const Ending& ending, const std::optional<json>& failed, const std::string& broke, bool finished) {
+  json failure;
+  if (ending.kind == EndingKind::out_of_memory) {
+    const std::uint64_t limit = ending.memory_limit_bytes.value_or(0), peak = ending.memory_peak_bytes.value_or(0);
+    failure = {{"kind", "out of memory"},
+               {"limit_bytes", limit},
+               {"peak_bytes", peak},
+               {"text", "met its memory limit: " + format_bytes(limit) + ", peak " + format_bytes(peak) + ", killed"},
+               {"hint", "give it more (limits: {memory: ...}), or make it keep less"}};
+  } else if (!broke.empty()) {
+    failure = {{"kind", "ended by the runtime"}, {"text", broke}, {"hint", ""}};
+  } else if (failed) {
+    const std::string phase = failed->value("phase", "");
+    const std::uint64_t sequence = failed->value("sequence", std::uint64_t{0});
+    failure = {{"kind", "exception"},
+               {"phase", strip_control(phase)},
+               {"sequence", sequence},
+               {"traceback", strip_control(failed->value("traceback", ""))},
+               {"text", "failed in " + strip_control(phase) + (sequence != 0 ? " on frame " + std::to_string(sequence) : "") + ": " +
+                            strip_control(failed->value("summary", ""))},
+               {"hint", ""}};
+  } else if (ending.kind == EndingKind::signalled) {
+    const char* name = sigabbrev_np(ending.value);
+    const char* words = sigdescr_np(ending.value);
+    failure = {{"kind", "signal"},
+               {"signal", ending.value},
+               {"text", "was ended by signal " + std::to_string(ending.value) + " (SIG" + (name != nullptr ? name : "?") + ": " +
+                            (words != nullptr ? words : "unknown") + ")"},
+               {"hint", signal_hint(ending.value)}};
+  } else if (ending.kind == EndingKind::lost) {
+    failure = {{"kind", "lost"}, {"text", "was lost: " + ending.text}, {"hint", "is the engine still running? `hawse doctor` shows it"}};
+  } else if (ending.value != 0) {
+    failure = {{"kind", "exit"}, {"code", ending.value}, {"text", "exited with code " + std::to_string(ending.value)}, {"hint", ""}};
+  } else if (!finished) {
+    failure = {{"kind", "exit"}, {"code", 0}, {"text", "exited with code 0 before its end of stream"}, {"hint", "a node must not call sys.exit(): return from process() instead"}};
+  }
+  return failure;  // null: it ended in order
+}
+
+// The runtime ends a node: it broke a rule, or did not start in time.
+void Session::break_off(NodeRun& node, std::string why) {
+  if (node.state == State::ended || node.state == State::failed || node.state == State::backing_off) return;
+  if (node.broke.empty()) node.broke = std::move(why);
+  node.control_watch.reset();
+  if (node.spec == nullptr) {
+    emit("failure", node.id, {{"text", node.broke}, {"restarting", false}});
+    end_node(node, State::failed);
+    return stop_in_order();
+  }
+  if (node.state == State::preparing) return;
+  if (node.state != State::dying) set_state(node, State::dying);
+  if (node.instance) {
+    node.control.reset();
+    node.instance->kill();
+  }
+}
+
+void Session::on_hang_up(NodeRun& node) {
+  node.control_watch.reset();
+  if (node.spec != nullptr) {
+    // The instance's end follows. A node that only closed its socket is none any more.
+    node.timer = loop_.after(2'000'000'000, [this, &node] { break_off(node, "closed its control socket"); });
+    return;
+  }
+  const bool in_order = node.finished;
+  end_node(node, in_order ? State::ended : State::failed);
+  if (!in_order) {
+    if (!outcome_.failure) outcome_ = {ErrorCode::interrupted, "the application is gone"};
+    stop_in_order();
+  }
+}
+
+void Session::on_launch_failed(NodeRun& node, const Error& error) {
+  node.control_watch.reset();
+  node.control.reset();
+  node.timer.reset();
+  if (killing_) return end_node(node, State::failed);
+  fail_or_restart(node, {{"kind", "start"}, {"text", std::string("can't be started: ") + error.what()}, {"hint", error.hint()}});
+}
+
+void Session::on_instance_ended(NodeRun& node) {
+  if (std::exchange(node.collected, true)) return;
+  node.ended_watch.reset();
+  node.timer.reset();
+  if (!killing_) drain_control(node);
+  node.control_watch.reset();
+  if (node.spec->executor != pipeline::ExecutorKind::container) return on_collected(node, node.instance->collect());
+  work([this, &node] {  // the engine's calls take their time
+    Ending ending;
+    try {
+      ending = node.instance->collect();
+    } catch (const std::exception& error) {
+      ending = {.kind = EndingKind::lost, .value = 0, .memory_limit_bytes = {}, .memory_peak_bytes = {}, .text = error.what()};
+    }
+    loop_.post([this, &node, ending] { on_collected(node, ending); });
+  });
+}
+
+void Session::on_collected(NodeRun& node, const Ending& ending) {
+  if (node.out) node.out->drain();
+  if (node.err) node.err->drain();
+  const auto usage = node.instance->usage();
+  node.memory_peak_bytes = std::max({node.memory_peak_bytes, usage.memory_peak_bytes.value_or(0), ending.memory_peak_bytes.value_or(0)});
+  node.control.reset();
+  node.instance.reset();
+  node.out.reset();
+  node.err.reset();
+  json failure = describe(ending, node.failed, node.broke, node.finished);
+  if (failure.is_null()) return end_node(node, State::ended);
+  if (killing_) return end_node(node, State::failed);
+  fail_or_restart(node, std::move(failure));
+}
+
+void Session::fail_or_restart(NodeRun& node, json failure) {
+  const pipeline::Restart& policy = node.spec->restart;
+  const unsigned attempts = policy.on == pipeline::RestartOn::failure ? policy.attempts : 1;
+  const bool again = node.attempt < attempts && !stopping_;
+  failure["attempt"] = node.attempt;
+  failure["attempts"] = attempts;
+  failure["restarting"] = again;
+  failure["tail"] = tail_of(node.tail);
+  emit("failure", node.id, failure);
+  if (again) {
+    const unsigned doublings = std::min(node.attempt - 1, 16u);
+    const std::int64_t wait_ns = std::min<std::int64_t>(policy.backoff_ns << doublings, 10'000'000'000);
+    set_state(node, State::backing_off);
+    node.timer = loop_.after(wait_ns, [this, &node] { restart(node); });
+    return;
+  }
+  const std::string reason = node.id + " " + failure["text"].get<std::string>();
+  const bool before_start = !started_;
+  if (!outcome_.failure || outcome_.failure == ErrorCode::interrupted) outcome_ = {ErrorCode::node, reason};
+  end_node(node, State::failed);
+  if (before_start) fail_session(ErrorCode::node, reason);
+}
+
+void Session::restart(NodeRun& node) {
+  ++node.attempt;
+  try {
+    replace_links(node);
+  } catch (const Error& error) {
+    return fail_or_restart(node, {{"kind", "start"}, {"text", error.what()}, {"hint", error.hint()}});
+  }
+  launch(node);
+}
+
+}  // namespace hawse::runtime

@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// From a node of the pipeline to a running instance whose control socket the session holds.
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <random>
+
+#include "base/socket.hpp"
+#include "runtime/session.hpp"
+
+namespace hawse::runtime {
+namespace {
+
+std::string random_token() {
+  std::random_device random;
+  std::string token;
+  while (token.size() < 32) token += "0123456789abcdef"[random() % 16];
+  return token;
+}
+
+std::pair<UniqueFd, UniqueFd> make_pipe() {
+  int ends[2];
+  if (pipe2(ends, O_CLOEXEC) != 0) throw Error::from_errno("start a node", "pipe");
+  return {UniqueFd(ends[0]), UniqueFd(ends[1])};
+}
+
+constexpr std::int64_t kJoinTimeoutNs = 5'000'000'000;
+constexpr std::size_t kMaxJoining = 64;
+
+}  // namespace
+
+void Session::prepare(NodeRun& node) {
+  node.state = State::preparing;
+  executor::Executor& where = executors_.of(node.spec->executor);
+  const auto finish = [this, &node](const std::optional<Error>& error) {
+    if (killing_) return end_node(node, State::failed);
+    if (!error) return launch(node);
+    set_state(node, State::failed);
+    emit("failure", node.id, {{"text", error->what()}, {"hint", error->hint()}, {"restarting", false}});
+    close_links(node, true);
+    fail_session(error->code() == ErrorCode::engine ? ErrorCode::engine : ErrorCode::environment, "the environment of " + node.id + " can't be made");
+    check_over();
+  };
+  const auto attempt = [this, &node, &where]() -> std::optional<Error> {
+    try {
+      node.prepared = where.prepare(*node.spec, [this, &node](const executor::Progress& progress) {
+        loop_.post([this, &node, progress] {
+          emit("progress", node.id, {{"what", progress.what}, {"done", progress.done}, {"total", progress.total}, {"unit", progress.unit}, {"line", progress.line}});
+        });
+      });
+      return std::nullopt;
+    } catch (const Error& error) {
+      return error;
+    } catch (const std::exception& error) {
+      return Error(ErrorCode::internal, "prepare " + node.id, error.what());
+    }
+  };
+  if (node.spec->executor == pipeline::ExecutorKind::thread) return finish(attempt());
+  work([this, attempt, finish] { loop_.post([finish, error = attempt()] { finish(error); }); });
+}
+
+void Session::open_output(NodeRun& node) {
+  auto [out_read, out_write] = make_pipe();
+  auto [err_read, err_write] = make_pipe();
+  const auto reader = [this, &node](UniqueFd fd, const char* stream) {
+    return std::make_unique<LineReader>(loop_, std::move(fd), [this, &node, stream](std::string_view line) {
+      node.tail.emplace_back(line);
+      if (node.tail.size() > 20) node.tail.pop_front();
+      emit("log", node.id, {{"stream", stream}, {"text", line}});
+    });
+  };
+  node.out = reader(std::move(out_read), "stdout");
+  node.err = reader(std::move(err_read), "stderr");
+  node.out_write = std::move(out_write);
+  node.err_write = std::move(err_write);
+}
+
+void Session::launch(NodeRun& node) {
+  node.failed.reset();
+  node.broke.clear();
+  node.finished = node.configured = node.collected = false;
+  node.tail.clear();
+  node.phases = json::object();
+  node.launched_ns = plane::monotonic_ns();
+  set_state(node, State::launching);
+  executor::Launch what;
+  what.node = node.spec;
+  what.prepared = &node.prepared;
+  what.session = id_;
+  what.attempt = node.attempt;
+  const auto kind = node.spec->executor;
+  try {
+    if (kind != pipeline::ExecutorKind::thread) open_output(node);
+    if (kind == pipeline::ExecutorKind::container) {
+      node.token = random_token();
+      what.token = node.token;
+      what.socket = folder_->path() / "socket";
+      guard_->add("containers");
+    } else {
+      auto [ours, theirs] = socket_pair();
+      node.control = std::move(ours);
+      what.control = std::move(theirs);
+      what.out = std::move(node.out_write);
+      what.err = std::move(node.err_write);
+      watch_control(node);
+    }
+    node.timer = loop_.after(node.spec->start_timeout_ns, [this, &node] {
+      break_off(node, "did not become ready within " + std::to_string(node.spec->start_timeout_ns / 1'000'000'000) + " s");
+    });
+    // Processes start from the loop's own thread: their PDEATHSIG follows the thread that forked them.
+    if (kind != pipeline::ExecutorKind::container) return launched(node, executors_.of(kind).launch(std::move(what)));
+  } catch (const Error& error) {
+    return on_launch_failed(node, error);
+  }
+  work([this, &node, shared = std::make_shared<executor::Launch>(std::move(what))] {
+    try {
+      std::shared_ptr<executor::Instance> instance = executors_.container->launch(std::move(*shared));
+      loop_.post([this, &node, instance] { launched(node, instance); });
+    } catch (const Error& error) {
+      loop_.post([this, &node, error] { on_launch_failed(node, error); });
+    } catch (const std::exception& error) {
+      loop_.post([this, &node, text = std::string(error.what())] { on_launch_failed(node, Error(ErrorCode::internal, "start " + node.id, text)); });
+    }
+  });
+}
+
+void Session::launched(NodeRun& node, std::shared_ptr<executor::Instance> instance) {
+  node.instance = std::move(instance);
+  node.where = node.instance->where();
+  node.limits_by = node.instance->limits_by();
+  for (const auto& line : node.instance->guarded()) guard_->add(line);
+  for (const auto& [name, ns] : node.instance->phases_ns()) node.phases[name] = static_cast<double>(ns) / 1e6;
+  node.ended_watch = loop_.on_readable(node.instance->ended_fd(), [this, &node] { on_instance_ended(node); });
+  if (node.state == State::launching) set_state(node, State::joining);
+  if (killing_ || !node.broke.empty()) {
+    node.control_watch.reset();
+    node.control.reset();
+    node.instance->kill();
+  }
+}
+
+void Session::watch_control(NodeRun& node) {
+  node.control_watch = loop_.on_readable(node.control.get(), [this, &node] { on_control(node); });
+}
+
+// ---- containers come to us --------------------------------------------------------------------------------------------
+
+void Session::listen() {
+  folder_.emplace(run_dir(), id_ + "-");
+  if (guard_) guard_->add("folder " + folder_->path().string());
+  listener_ = listen_at(folder_->path() / "socket", 0666);  // the folder is 0700: only a mount of the socket itself leads here
+  listener_watch_ = loop_.on_readable(listener_.get(), [this] { accept_connections(); });
+}
+
+void Session::accept_connections() {
+  while (auto connection = accept_from(listener_.get())) {
+    if (joining_.size() >= kMaxJoining) continue;
+    const std::uint64_t number = next_joining_++;
+    Joining& joining = joining_[number];
+    joining.fd = std::move(*connection);
+    joining.watch = loop_.on_readable(joining.fd.get(), [this, number] { on_join(number); });
+    joining.timeout = loop_.after(kJoinTimeoutNs, [this, number] { joining_.erase(number); });
+  }
+}
+
+void Session::on_join(std::uint64_t connection) {
+  auto taken = joining_.extract(connection);
+  Joining& joining = taken.mapped();
+  joining.watch.reset();
+  json message;
+  try {
+    const auto received = receive_message(joining.fd.get(), true);
+    if (!received || !received->fds.empty()) return;
+    message = json::parse(received->text, nullptr, false);
+  } catch (const Error&) {
+    return;
+  }
+  if (!message.is_object() || message.value("type", json()) != "join" || !message["token"].is_string()) return;
+  const std::string token = message["token"];
+  const auto found = std::ranges::find_if(nodes_, [&](const auto& node) { return !node->token.empty() && node->token == token; });
+  if (found == nodes_.end()) return;
+  NodeRun& node = **found;
+  node.token.clear();  // valid once
+  if (message.value("init", json()) == true) {
+    try {
+      if (!send_message(joining.fd.get(), R"({"type":"streams"})", {node.out_write.get(), node.err_write.get()}, true)) return;
+    } catch (const Error&) {
+      return;
+    }
+  }
+  node.out_write.reset();
+  node.err_write.reset();
+  node.control = std::move(joining.fd);
+  node.phases["join"] = static_cast<double>(plane::monotonic_ns() - node.launched_ns) / 1e6;
+  watch_control(node);
+}
+
+}  // namespace hawse::runtime
