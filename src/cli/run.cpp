@@ -11,8 +11,8 @@
 #include <unistd.h>
 
 #include <chrono>
-#include <map>
-#include <set>
+#include <memory>
+#include <thread>
 
 #include "base/text.hpp"
 #include "cli/commands.hpp"
@@ -20,7 +20,6 @@
 #include "cli/pipeline_options.hpp"
 #include "cli/progress.hpp"
 #include "cli/table.hpp"
-#include "executor/executor.hpp"
 #include "nodes/catalogue.hpp"
 #include "runtime/session.hpp"
 
@@ -159,10 +158,6 @@ void print_json(const Event& event) {
   fflush(stdout);
 }
 
-runtime::Executors make_executors() {
-  return {.thread = executor::make_thread_executor(nodes::make), .process = executor::make_process_executor(), .container = executor::make_container_executor()};
-}
-
 struct Options {
   std::unique_ptr<PipelineOptions> pipeline;
   bool json = false, quiet = false;
@@ -180,7 +175,7 @@ void run(const Options& options, Result& result) {
   if (narrator)
     for (const auto& node : pipeline.nodes)
       if (!node.note.empty()) (*narrator)({"notice", node.id, {{"text", node.note}}});
-  runtime::Session session(std::move(pipeline), make_executors(),
+  runtime::Session session(std::move(pipeline), runtime::make_executors(nodes::make),
                            {.on_event =
                                 [&](const Event& event) {
                                   if (narrator) (*narrator)(event);

@@ -102,7 +102,6 @@ class ProcessExecutor : public Executor {
     SpawnOptions options;
     options.argv = command(node, *launch.prepared);
     options.env = environment(node);
-    options.working_directory = "/";
     options.fds = {{launch.control.get(), 3}};
     options.stdout_fd = launch.out.get();
     options.stderr_fd = launch.err.get();
@@ -133,10 +132,15 @@ class ProcessExecutor : public Executor {
     return {prepared.interpreter.string(), "-I", "-u", "-B", (resources_dir() / "python/hawse/_main.py").string()};
   }
 
-  // A process of the user's sees the user's environment; what the manifest adds wins.
+  // What a program needs to find its way, and what the manifest gives; no secrets that happen to be in the user's environment.
   static std::map<std::string, std::string> environment(const pipeline::Node& node) {
-    auto env = current_environment();
-    env["HAWSE_FD"] = "3";
+    std::map<std::string, std::string> env = {{"HAWSE_FD", "3"}};
+    for (const auto& [name, value] : current_environment()) {
+      const bool wanted = name == "PATH" || name == "HOME" || name == "USER" || name == "LOGNAME" || name == "SHELL" || name == "LANG" || name == "TZ" ||
+                          name == "TMPDIR" || name == "LD_LIBRARY_PATH" || name.starts_with("LC_") || name.starts_with("XDG_") || name.starts_with("CUDA_") ||
+                          name.starts_with("NVIDIA_") || name == "HAWSE_RESOURCES";
+      if (wanted) env[name] = value;
+    }
     for (const auto& [name, value] : node.env) env[name] = value;
     return env;
   }

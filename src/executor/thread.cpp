@@ -18,11 +18,10 @@ namespace {
 
 class ThreadInstance : public Instance {
  public:
-  ThreadInstance(std::unique_ptr<hawse::Node> node, UniqueFd control, nlohmann::json signature)
-      : ended_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)), node_(std::move(node)) {
+  ThreadInstance(node::MakeNode make, UniqueFd control, nlohmann::json params) : ended_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
     if (!ended_) throw Error::from_errno("start a thread node", "eventfd");
-    thread_ = std::thread([this, fd = std::move(control), signature = std::move(signature)]() mutable {
-      code_ = run_node(std::move(fd), *node_, {.in_process = true, .signature = std::move(signature)});
+    thread_ = std::thread([this, make = std::move(make), fd = std::move(control), params = std::move(params)]() mutable {
+      code_ = node::run_node(std::move(fd), make, {.in_process = true, .params = std::move(params)});
       const std::uint64_t one = 1;
       (void)!write(ended_.get(), &one, sizeof one);
     });
@@ -43,7 +42,6 @@ class ThreadInstance : public Instance {
 
  private:
   UniqueFd ended_;
-  std::unique_ptr<hawse::Node> node_;
   std::atomic<int> code_ = 0;
   std::thread thread_;
 };
@@ -58,9 +56,8 @@ class ThreadExecutor : public Executor {
     return prepared;
   }
   std::unique_ptr<Instance> launch(Launch launch) override {
-    auto node = factory_(launch.node->stock);
-    if (!node) throw Error(ErrorCode::internal, "start " + launch.node->id, "no stock node " + launch.node->stock);
-    return std::make_unique<ThreadInstance>(std::move(node), std::move(launch.control), launch.node->signature.params);
+    return std::make_unique<ThreadInstance>([factory = factory_, name = launch.node->stock] { return factory(name); }, std::move(launch.control),
+                                            launch.node->signature.params);
   }
 
  private:

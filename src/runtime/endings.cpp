@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // A node's death: seen by its socket, its pidfd or its container's end; told as one value; followed by a restart or the node's end for good.
+#include <signal.h>
 #include <string.h>
 
 #include <algorithm>

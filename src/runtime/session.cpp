@@ -27,6 +27,12 @@ executor::Executor& Executors::of(pipeline::ExecutorKind kind) const {
   return *container;
 }
 
+Executors make_executors(executor::NodeFactory stock_nodes) {
+  return {.thread = executor::make_thread_executor(std::move(stock_nodes)),
+          .process = executor::make_process_executor(),
+          .container = executor::make_container_executor()};
+}
+
 const char* Session::to_string(State state) {
   switch (state) {
     case State::preparing: return "preparing";

@@ -54,6 +54,7 @@ struct Executors {
   executor::Executor& of(pipeline::ExecutorKind) const;
   std::unique_ptr<executor::Executor> thread, process, container;
 };
+Executors make_executors(executor::NodeFactory stock_nodes);
 
 class Session {
  public:
