@@ -13,7 +13,6 @@ struct Result {
 };
 
 void add_run(CLI::App&, Result&);
-void add_guard(CLI::App&, Result&);  // hidden: removes the containers of a runtime that was killed
 void add_check(CLI::App&, Result&);
 void add_build(CLI::App&, Result&);
 void add_new(CLI::App&, Result&);

@@ -39,18 +39,15 @@ void print_findings(const pipeline::ManifestError& error) {
   fmt::print(stderr, "hawse: {} {} in the manifest; nothing was started\n", count, count == 1 ? "error" : "errors");
 }
 
-// Subcommands that a user may type: a hidden one has no group.
 std::vector<std::string> names_of_commands(const CLI::App& app) {
   std::vector<std::string> names;
-  for (const auto* command : app.get_subcommands([](const CLI::App* each) { return !each->get_group().empty(); })) {
-    names.push_back(command->get_name());
-  }
+  for (const auto* command : app.get_subcommands([](const CLI::App*) { return true; })) names.push_back(command->get_name());
   return names;
 }
 
 std::vector<std::string> names_of_options(const CLI::App& app) {
   std::vector<std::string> names;
-  for (const auto* option : app.get_options()) {
+  for (const auto* option : app.get_options([](const CLI::Option* each) { return !each->get_group().empty(); })) {  // hidden ones have none
     for (const auto& name : option->get_lnames()) names.push_back("--" + name);
   }
   return names;
@@ -112,7 +109,7 @@ int main(int argc, char** argv) {
   app.require_subcommand(1);
   app.set_help_flag("-h,--help", "Show this help");
   Result result;
-  for (const auto add : {add_run, add_check, add_build, add_new, add_image, add_schema, add_doctor, add_version, add_completion, add_guard}) {
+  for (const auto add : {add_run, add_check, add_build, add_new, add_image, add_schema, add_doctor, add_version, add_completion}) {
     add(app, result);
   }
   if (argc == 1) {
