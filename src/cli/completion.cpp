@@ -28,11 +28,11 @@ struct Command {
 
 void collect(const CLI::App& app, const std::string& path, std::vector<Command>& commands) {
   Command command{path, {}, {}};
-  for (const auto* option : app.get_options()) {
+  for (const auto* option : app.get_options([](const CLI::Option* each) { return !each->get_group().empty(); })) {  // hidden ones have none
     for (const auto& name : option->get_lnames()) command.options.push_back({"--" + name, option->get_description()});
   }
   std::vector<const CLI::App*> below;
-  for (const auto* each : app.get_subcommands([](const CLI::App* sub) { return !sub->get_group().empty(); })) {
+  for (const auto* each : app.get_subcommands([](const CLI::App*) { return true; })) {
     command.subcommands.push_back({each->get_name(), each->get_description()});
     below.push_back(each);
   }
