@@ -40,7 +40,7 @@ struct FrameInfo {
   std::uint32_t rate_numerator = 0;     // audio: samples a second; video: frames a second
   std::uint32_t rate_denominator = 1;
   std::uint64_t trace_id = 0;           // 0 when sent: that of the input; a source's is new for each frame
-  std::uint64_t sequence = 0;           // of the output port that sent it, from 1; set by send()
+  std::uint64_t sequence = 0;           // of the output port that sent it, from 1. Set by send(); before it, the number it gets if it is the next to be sent
   bool given_again = false;             // the node that this frame had been given to before died with it
 };
 

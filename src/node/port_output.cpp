@@ -72,7 +72,11 @@ OutFrame PortOutput::allocate(std::size_t payload_bytes) {
         return status != plane::Status::no_slot || (refusal_.empty() && !unread_on_blocking());
       });
     }
-    if (status == plane::Status::ok) return make_out_frame(port_, building, payload_bytes);
+    if (status == plane::Status::ok) {
+      OutFrame frame = make_out_frame(port_, building, payload_bytes);
+      frame.info().sequence = port_->next_sequence();
+      return frame;
+    }
     if (status != plane::Status::no_slot && status != plane::Status::too_large) broken(name_, "allocate a frame for", status);
     if (grow(payload_bytes, status == plane::Status::no_slot)) continue;
     if (status == plane::Status::too_large)

@@ -83,7 +83,9 @@ OutFrame Output::json(std::string_view utf8) { return written(*this, FrameType::
 
 OutFrame Output::like(const Frame& frame) {
   OutFrame out = allocate(frame.bytes().size());
+  const std::uint64_t sequence = out.info().sequence;
   out.info() = frame.info();
+  out.info().sequence = sequence;
   out.info().given_again = false;
   return out;
 }

@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What each stock node's file gives to the catalogue.
+#pragma once
+
+#include "catalogue.hpp"
+
+namespace hawse::nodes {
+
+StockEntry json_lines();
+StockEntry test_sink();
+StockEntry test_source();
+StockEntry text_print();
+StockEntry text_srt();
+
+}  // namespace hawse::nodes
