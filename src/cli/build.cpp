@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "cli/commands.hpp"
-#include "cli/exit_codes.hpp"
+#include "base/exit_codes.hpp"
 #include "cli/pipeline_options.hpp"
 #include "cli/progress.hpp"
 #include "executor/executor.hpp"

@@ -9,7 +9,7 @@
 
 #include "base/text.hpp"
 #include "cli/commands.hpp"
-#include "cli/exit_codes.hpp"
+#include "base/exit_codes.hpp"
 #include "cli/pipeline_options.hpp"
 
 namespace hawse::cli {

@@ -11,7 +11,7 @@
 #include "base/error.hpp"
 #include "base/text.hpp"
 #include "cli/commands.hpp"
-#include "cli/exit_codes.hpp"
+#include "base/exit_codes.hpp"
 #include "pipeline/pipeline.hpp"
 
 namespace hawse::cli {

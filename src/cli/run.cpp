@@ -16,11 +16,11 @@
 
 #include "base/text.hpp"
 #include "cli/commands.hpp"
-#include "cli/exit_codes.hpp"
+#include "base/exit_codes.hpp"
 #include "cli/pipeline_options.hpp"
 #include "cli/progress.hpp"
 #include "cli/table.hpp"
-#include "nodes/catalogue.hpp"
+#include "embed/stock.hpp"
 #include "runtime/session.hpp"
 
 namespace hawse::cli {
@@ -175,7 +175,7 @@ void run(const Options& options, Result& result) {
   if (narrator)
     for (const auto& node : pipeline.nodes)
       if (!node.note.empty()) (*narrator)({"notice", node.id, {{"text", node.note}}});
-  runtime::Session session(std::move(pipeline), runtime::make_executors(nodes::make),
+  runtime::Session session(std::move(pipeline), runtime::make_executors(embed::make_stock_node),
                            {.on_event =
                                 [&](const Event& event) {
                                   if (narrator) (*narrator)(event);

@@ -5,7 +5,7 @@
 
 #include "base/error.hpp"
 
-namespace hawse::cli {
+namespace hawse {
 
 inline constexpr int kOk = 0;
 inline constexpr int kInternal = 1;
@@ -30,4 +30,4 @@ constexpr int exit_code(ErrorCode code) noexcept {
   return kInternal;
 }
 
-}  // namespace hawse::cli
+}  // namespace hawse
