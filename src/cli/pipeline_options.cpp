@@ -7,7 +7,7 @@
 
 #include "base/error.hpp"
 #include "base/text.hpp"
-#include "cli/stock.hpp"
+#include "embed/stock.hpp"
 
 namespace hawse::cli {
 namespace {
@@ -80,7 +80,7 @@ PipelineOptions::PipelineOptions(CLI::App& command) {
 
 pipeline::Pipeline PipelineOptions::load() const {
   const auto options = parse_load_options(set_, executors_, env_);
-  return pipeline::load(file_, options, pipeline::real_surroundings(stock_nodes()));
+  return pipeline::load(file_, options, pipeline::real_surroundings(embed::stock_nodes()));
 }
 
 }  // namespace hawse::cli

@@ -85,13 +85,16 @@ class ProcessExecutor : public Executor {
       prepared.summary = "c++";
       return prepared;
     }
-    const python::Interpreter interpreter = python::find_interpreter(node.python.version);
+    const Interpreter interpreter = find_python(node.python.version);
     prepared.interpreter = interpreter.path;
     prepared.summary = "python " + interpreter.version;
     if (!node.packages.empty()) {
-      prepared.packages = python::install_for_host(interpreter, node.packages, report);
-      prepared.path.push_back(prepared.packages.string());
-      for (const auto& package : node.packages) prepared.summary += ", " + package;
+      EnvironmentIndex index(state_dir() / "index.sqlite");
+      PackageStore store(state_dir(), index);
+      const Packages packages = store.install({.python = interpreter.tag(), .platform = "", .interpreter = interpreter, .compile = {}}, node.packages, report);
+      prepared.packages = packages.folder;
+      prepared.path.push_back(packages.folder.string());
+      prepared.summary += ", " + packages.summary;
     }
     prepared.entry = {{"kind", "python"}, {"file", node.source_file.string()}, {"module", node.module}, {"class", node.class_name}};
     return prepared;
