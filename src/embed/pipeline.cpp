@@ -42,7 +42,7 @@ struct Session::Impl {
     try {
       endpoint = std::make_unique<node::Endpoint>(std::move(ours), node::HangUp::tell, "c++");
       endpoint->open();
-      endpoint->ready(0, 0);
+      endpoint->say_ready(0, 0);
       endpoint->await_start();
     } catch (const Stopped&) {
       endpoint.reset();

@@ -2,6 +2,7 @@
 //
 // Executor `process`: a Python node, a C++ program or a stock node as a process of its own, in its own session, with its socket as descriptor 3.
 // Limits: a cgroup (v2, else v1) where one can be made, else rlimits; limits_by() says which.
+#include <signal.h>
 #include <sys/resource.h>
 
 #include <mutex>
