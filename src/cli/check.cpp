@@ -6,8 +6,8 @@
 
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <utility>
 
-#include "base/text.hpp"
 #include "cli/commands.hpp"
 #include "base/exit_codes.hpp"
 #include "cli/pipeline_options.hpp"
@@ -28,15 +28,6 @@ std::string where(const pipeline::Node& node) {
   return text;
 }
 
-std::string limits(const pipeline::Limits& limits) {
-  std::vector<std::string> parts;
-  if (limits.memory_bytes) parts.push_back("memory " + format_bytes(*limits.memory_bytes));
-  if (limits.cpus) parts.push_back(fmt::format("cpus {}", *limits.cpus));
-  if (limits.pids) parts.push_back(fmt::format("pids {}", *limits.pids));
-  if (limits.shm_bytes) parts.push_back("shm " + format_bytes(*limits.shm_bytes));
-  return fmt::format("{}", fmt::join(parts, ", "));
-}
-
 const char* to_text(plane::WhenFull when_full) {
   switch (when_full) {
     case plane::WhenFull::block: return "block";
@@ -55,10 +46,8 @@ void print_text(const pipeline::Pipeline& pipeline) {
   fmt::print("{}: {} nodes, {} edges, no errors\n", pipeline.name, pipeline.nodes.size(), pipeline.edges.size());
   for (const auto& node : pipeline.nodes) {
     fmt::print("\n{}  ({})\n  runs as    {}\n", node.id, node.reference, where(node));
-    if (const auto text = limits(node.limits); !text.empty()) fmt::print("  limits     {}\n", text);
-    const auto lines = may_touch(node, pipeline);
-    fmt::print("  may touch  {}\n", lines.empty() ? "its ports, nothing else" : lines.front());
-    for (std::size_t i = 1; i < lines.size(); ++i) fmt::print("             {}\n", lines[i]);
+    const char* title = "may touch";
+    for (const auto& line : may_touch(node)) fmt::print("  {:<9}  {}\n", std::exchange(title, ""), line);
   }
   fmt::print("\nedges\n");
   for (const auto& edge : pipeline.edges) {
@@ -71,7 +60,7 @@ json to_json(const pipeline::Pipeline& pipeline) {
   json nodes = json::array(), edges = json::array();
   for (const auto& node : pipeline.nodes) {
     nodes.push_back({{"id", node.id}, {"node", node.reference}, {"executor", to_string(node.executor)}, {"runs_as", where(node)},
-                     {"packages", node.packages}, {"may_touch", may_touch(node, pipeline)}});
+                     {"packages", node.packages}, {"may_touch", may_touch(node)}});
   }
   for (const auto& edge : pipeline.edges) {
     edges.push_back({{"from", edge.from.node + "." + edge.from.port}, {"to", edge.to.node + "." + edge.to.port}, {"type", to_text(edge.type)},
