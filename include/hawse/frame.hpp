@@ -70,7 +70,7 @@ class Frame {
 class OutFrame {
  public:
   struct Slot;  // private to the runtime
-  OutFrame() noexcept = default;
+  OutFrame() noexcept;
   explicit OutFrame(std::unique_ptr<Slot>) noexcept;
   OutFrame(OutFrame&&) noexcept;
   OutFrame& operator=(OutFrame&&) noexcept;

@@ -87,7 +87,7 @@ void Endpoint::configure(ControlMessage&& message) {
     Link& link = links_.emplace_back();
     link.port = entry.at("input").get<std::size_t>();
     link.feedback = entry.value("feedback", false);
-    link.end = std::make_shared<plane::InputLink>();
+    link.end = std::make_shared<InputEnd>();
     if (link.port >= input_ports_.size()) throw Error(ErrorCode::internal, "join the run", "a link to an input that isn't there");
   }
   const json first = configuration_.value("first_sequence", json::object());
@@ -122,10 +122,10 @@ void Endpoint::apply(ControlMessage&& message) {
     output().set_link(body.at("index").get<std::uint32_t>(), fd_of(message, 0), fd_of(message, 1), body.at("queue").get<std::uint32_t>(),
                       when_full_of(body.at("when_full").get<std::string>()));
   } else if (type == "input_link") {
-    status = link().end->connect(fd_of(message, 0), fd_of(message, 1));
+    status = link().end->link.connect(fd_of(message, 0), fd_of(message, 1));
     link().connected = true;
   } else if (type == "input_arena") {
-    status = link().end->add_arena(fd_of(message, 0), arena(), slot_bytes(), slots());
+    status = link().end->link.add_arena(fd_of(message, 0), arena(), slot_bytes(), slots());
   } else if (type == "arena") {
     output().add_arena(arena(), fd_of(message, 0), slot_bytes(), slots());
   } else if (type == "arena_ready") {
@@ -166,13 +166,17 @@ void Endpoint::failed(std::string_view summary, std::string_view traceback, std:
 
 void Endpoint::finish_streams() {
   for (const auto& output : outputs_) output->end();
-  for (Link& link : links_) link.end->close();
+  for (Link& link : links_) link.end->link.close();
   page_.set(plane::NodeState::finished);
   send({{"type", "finished"}});
 }
 
 void Endpoint::stay() {
   wait_until(false, true, -1, [this] { return std::all_of(outputs_.begin(), outputs_.end(), [](const auto& output) { return output->port().drained(); }); });
+}
+
+void Endpoint::abandon() noexcept {
+  for (Link& link : links_) link.end->abandoned.store(true, std::memory_order_relaxed);
 }
 
 // ---- frames ---------------------------------------------------------------------------------------------------------------
@@ -190,7 +194,7 @@ bool Endpoint::any_reader() noexcept {
 // One frame of this link, if it has one; notes what else it says.
 bool Endpoint::take_from(Link& link, Event& event) {
   plane::Received received;
-  const plane::Status status = link.end->receive(&received);
+  const plane::Status status = link.end->link.receive(&received);
   if (status == plane::Status::ok) {
     page_.count_in();
     event = {Event::Kind::frame, link.port, make_frame(link.end, received)};
@@ -261,7 +265,7 @@ bool Endpoint::sleep_once(bool inputs, bool outputs, std::int64_t timeout_ns, bo
     if (rings_us(*output)) output->port().prepare_sleep();
   if (inputs)
     for (Link& link : links_)
-      if (link.connected && !link.ended) link.end->prepare_sleep();
+      if (link.connected && !link.ended) link.end->link.prepare_sleep();
   pump();
   const bool is_ready = !channel_.pending() && ready(context);
   if (!is_ready && !channel_.pending()) {
@@ -276,7 +280,7 @@ bool Endpoint::sleep_once(bool inputs, bool outputs, std::int64_t timeout_ns, bo
     if (rings_us(*output)) output->port().cancel_sleep();
   if (inputs)
     for (Link& link : links_)
-      if (link.connected && !link.ended) link.end->cancel_sleep();
+      if (link.connected && !link.ended) link.end->link.cancel_sleep();
   return is_ready;
 }
 

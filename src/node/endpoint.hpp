@@ -65,6 +65,7 @@ class Endpoint {
 
   void finish_streams();  // ends the outputs, leaves the inputs, says so
   void stay();            // until every reader is done with what was sent
+  void abandon() noexcept;  // the node failed: what it holds isn't given back, so that its replacement gets it
 
   // For the outputs and the host.
   Page& page() noexcept { return page_; }
@@ -79,7 +80,7 @@ class Endpoint {
   struct Link {
     std::size_t port = 0;
     bool feedback = false;  // not waited for at the end of the streams: it ends when this node does
-    std::shared_ptr<plane::InputLink> end;
+    std::shared_ptr<InputEnd> end;
     bool connected = false, ended = false;
   };
 

@@ -37,7 +37,7 @@ std::size_t bytes_of(Dtype dtype) noexcept { return static_cast<std::size_t>(pla
 // ---- a received frame -------------------------------------------------------------------------------------------------
 
 Frame::Lease::~Lease() {
-  if (link) link->release(slot, epoch);
+  if (end && !end->abandoned.load(std::memory_order_relaxed)) end->link.release(slot, epoch);
 }
 
 Frame::Frame(std::shared_ptr<const Lease> lease) noexcept : lease_(std::move(lease)) {}
@@ -58,6 +58,7 @@ OutFrame::Slot::~Slot() {
 }
 
 OutFrame::OutFrame(std::unique_ptr<Slot> slot) noexcept : slot_(std::move(slot)) {}
+OutFrame::OutFrame() noexcept = default;
 OutFrame::OutFrame(OutFrame&&) noexcept = default;
 OutFrame& OutFrame::operator=(OutFrame&&) noexcept = default;
 OutFrame::~OutFrame() = default;
@@ -73,7 +74,7 @@ void OutFrame::resize(std::size_t bytes) {
 
 namespace node {
 
-Frame make_frame(std::shared_ptr<plane::InputLink> link, const plane::Received& received) {
+Frame make_frame(std::shared_ptr<InputEnd> end, const plane::Received& received) {
   const plane::FrameHeader& header = received.header;
   auto lease = std::make_shared<Frame::Lease>();
   FrameInfo& info = lease->info;
@@ -91,7 +92,7 @@ Frame make_frame(std::shared_ptr<plane::InputLink> link, const plane::Received& 
   lease->bytes = {received.payload, static_cast<std::size_t>(header.payload_bytes)};
   lease->slot = received.slot;
   lease->epoch = received.epoch;
-  lease->link = std::move(link);
+  lease->end = std::move(end);
   return Frame(std::move(lease));
 }
 

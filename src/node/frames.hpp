@@ -2,10 +2,11 @@
 //
 // What stands behind the public Frame and OutFrame: a lease on a slot of somebody else's arena, and a slot of our own.
 //
-// Ownership.  A lease keeps its InputLink alive, a slot its OutputPort: both may outlive the node's host.
+// Ownership.  A lease keeps its InputEnd alive, a slot its OutputPort: both may outlive the node's host.
 // Threading.  A lease may end in any thread; a slot belongs to the node's thread.
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <span>
 
@@ -13,6 +14,13 @@
 #include "plane/port.hpp"
 
 namespace hawse {
+
+// The reading end of an edge. Once abandoned (its node failed), leases are not given back: the frames that the node held, the one that it failed on
+// among them, are given to its replacement.
+struct InputEnd {
+  plane::InputLink link;
+  std::atomic<bool> abandoned{false};
+};
 
 struct Frame::Lease {
   Lease() = default;
@@ -22,7 +30,7 @@ struct Frame::Lease {
 
   FrameInfo info;
   std::span<const std::byte> bytes;
-  std::shared_ptr<plane::InputLink> link;
+  std::shared_ptr<InputEnd> end;
   plane::Slot slot;
   std::uint64_t epoch = 0;
 };
@@ -42,7 +50,7 @@ struct OutFrame::Slot {
 
 namespace node {
 
-Frame make_frame(std::shared_ptr<plane::InputLink> link, const plane::Received& received);
+Frame make_frame(std::shared_ptr<InputEnd> end, const plane::Received& received);
 OutFrame make_out_frame(std::shared_ptr<plane::OutputPort> port, const plane::Building& building, std::size_t payload_bytes);
 OutFrame make_unread_frame(std::size_t payload_bytes);
 

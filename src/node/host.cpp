@@ -65,8 +65,9 @@ class Life {
     return code;
   }
 
-  // Also after a failure. One more then changes nothing: the first is what went wrong.
+  // One more failure then changes nothing: the first is what went wrong.
   void close_after_failure() noexcept {
+    endpoint_.abandon();
     try {
       if (node_ && !closed_) node_->close();
     } catch (...) {
@@ -128,8 +129,10 @@ class Life {
       stamp.timestamp_ns = info.timestamp_ns;
       stamp.trace_id = info.trace_id;
       sequence_ = info.sequence;
+      in_hand_ = event.frame;
       const Input input{ports[event.port], std::move(event.frame)};
       timed([&] { node_->process(input); });
+      in_hand_ = {};
       sequence_ = 0;
     }
   }
@@ -155,6 +158,7 @@ class Life {
   Endpoint endpoint_;
   HostContext context_;
   std::unique_ptr<Node> node_;  // before the endpoint at the end: what it keeps goes back to its ports
+  Frame in_hand_;               // kept beyond the unwinding of a failure in process()
   const char* phase_ = "setup";
   std::uint64_t sequence_ = 0;
   bool closed_ = false;

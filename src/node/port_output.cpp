@@ -22,9 +22,10 @@ constexpr std::uint64_t kLargeSlotBytes = 16ull << 20;  // from here on slots ar
 constexpr std::uint64_t kLargeSlots = 8;
 constexpr std::uint64_t kPageBytes = 4096;
 
-// A quarter more than asked for, so that the next larger frames of a stream fit too.
-std::uint64_t slot_bytes_for(std::uint64_t payload_bytes) {
-  const std::uint64_t wanted = (plane::kHeaderBytes + payload_bytes) / 4 * 5 + kPageBytes - 1;
+// With headroom a quarter more than asked for, so that the next larger frames of a stream fit too.
+std::uint64_t slot_bytes_for(std::uint64_t payload_bytes, bool headroom) {
+  const std::uint64_t least = plane::kHeaderBytes + payload_bytes;
+  const std::uint64_t wanted = least + (headroom ? least / 4 : 0) + kPageBytes - 1;
   return wanted / kPageBytes * kPageBytes;
 }
 
@@ -87,13 +88,20 @@ OutFrame PortOutput::allocate(std::size_t payload_bytes) {
   }
 }
 
+// By the rule first; where that is too much, with as little as lets the stream run.
 bool PortOutput::grow(std::size_t payload_bytes, bool doubled) {
-  if (arriving_ == 0) {
-    const std::uint64_t slot_bytes = slot_bytes_for(payload_bytes);
-    std::uint64_t slots = 4;
-    for (const LinkWatch& link : links_) slots = std::max<std::uint64_t>(slots, std::uint64_t{link.queue} + 4);
-    if (slot_bytes >= kLargeSlotBytes) slots = std::max<std::uint64_t>(std::min(slots, kLargeSlots), 2 + links_.size());
-    if (doubled) slots = std::max(slots, port_->slot_count());
+  const std::uint64_t least_slots = 2 + links_.size();
+  const std::uint64_t slot_bytes = slot_bytes_for(payload_bytes, true);
+  std::uint64_t slots = 4;
+  for (const LinkWatch& link : links_) slots = std::max<std::uint64_t>(slots, std::uint64_t{link.queue} + 4);
+  if (slot_bytes >= kLargeSlotBytes) slots = std::max(std::min(slots, kLargeSlots), least_slots);
+  if (doubled) slots = std::max(slots, port_->slot_count());
+  if (ask(slot_bytes, slots)) return true;
+  return slots > least_slots && ask(slot_bytes_for(payload_bytes, false), least_slots);
+}
+
+bool PortOutput::ask(std::uint64_t slot_bytes, std::uint64_t slots) {
+  if (arriving_ == 0) {  // else one is on its way, and may do
     refusal_.clear();
     asked_ = true;
     endpoint_.send({{"type", "grow"}, {"port", index_}, {"slot_bytes", slot_bytes}, {"slots", slots}});

@@ -69,7 +69,8 @@ class PortOutput : public Output {
   };
 
   bool unread_on_blocking() const noexcept;
-  bool grow(std::size_t payload_bytes, bool doubled);  // false: refused, see refusal_
+  bool grow(std::size_t payload_bytes, bool doubled);       // false: refused, see refusal_
+  bool ask(std::uint64_t slot_bytes, std::uint64_t slots);
   void send_with(OutFrame&, std::uint32_t copies);
   void stamp(FrameInfo&) const;
 

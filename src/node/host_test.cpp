@@ -1,0 +1,609 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Nodes over their control sockets and the real plane: the whole life, growth, failure, replacement.
+#include "node/host.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <chrono>
+#include <condition_variable>
+#include <functional>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "node/port_output.hpp"
+#include "node/test_supervisor.hpp"
+
+namespace hawse::node {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using Json = nlohmann::json;
+
+// What happened, in order, told by several nodes.
+class Record {
+ public:
+  void add(std::string what) {
+    const std::lock_guard lock(mutex_);
+    lines_.push_back(std::move(what));
+    changed_.notify_all();
+  }
+  std::vector<std::string> lines() const {
+    const std::lock_guard lock(mutex_);
+    return lines_;
+  }
+  void await(std::size_t count) {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [&] { return lines_.size() >= count; });
+  }
+
+ private:
+  mutable std::mutex mutex_;
+  std::condition_variable changed_;
+  std::vector<std::string> lines_;
+};
+
+// Nodes out of functions.
+struct Scripted : Node {
+  std::function<void(Scripted&, const Params&)> on_setup;
+  std::function<void(Scripted&, const Input&)> on_process;
+  std::function<bool(Scripted&)> on_produce;
+  std::function<void(Scripted&)> on_finish, on_close;
+  std::function<void(Scripted&, std::string)> on_ended;
+  std::vector<Frame> kept;
+  std::uint64_t count = 0;
+
+  void setup(const Params& params) override {
+    if (on_setup) on_setup(*this, params);
+  }
+  void process(const Input& in) override { on_process(*this, in); }
+  bool produce() override { return on_produce(*this); }
+  void input_ended(std::string_view port) override {
+    if (on_ended) on_ended(*this, std::string(port));
+  }
+  void finish() override {
+    if (on_finish) on_finish(*this);
+  }
+  void close() override {
+    if (on_close) on_close(*this);
+  }
+  using Node::context;
+  using Node::has_output;
+  using Node::id;
+  using Node::log;
+  using Node::output;
+};
+
+MakeNode scripted(const std::function<void(Scripted&)>& script) {
+  return [script] {
+    auto node = std::make_unique<Scripted>();
+    script(*node);
+    return node;
+  };
+}
+
+MakeNode counting(std::uint64_t frames, std::size_t payload_bytes = 8) {
+  return scripted([=](Scripted& node) {
+    node.on_produce = [=](Scripted& self) {
+      if (self.count == frames) return false;
+      OutFrame frame = self.output("out").allocate(payload_bytes);
+      ++self.count;
+      std::copy_n(reinterpret_cast<const std::byte*>(&self.count), sizeof self.count, frame.bytes().begin());
+      self.output("out").send(std::move(frame));
+      return true;
+    };
+  });
+}
+
+std::uint64_t number_in(const Frame& frame) { return frame.as<std::uint64_t>()[0]; }
+
+MakeNode collecting(Record& record) {
+  return scripted([&record](Scripted& node) {
+    node.on_process = [&record](Scripted&, const Input& in) { record.add(std::to_string(number_in(in.frame))); };
+  });
+}
+
+std::vector<std::string> numbers(std::uint64_t first, std::uint64_t last) {
+  std::vector<std::string> all;
+  for (std::uint64_t i = first; i <= last; ++i) all.push_back(std::to_string(i));
+  return all;
+}
+
+TEST(Host, takes_a_stream_through_a_chain_of_nodes_to_its_end) {
+  TestSupervisor runtime;
+  Record record;
+  const auto source = runtime.add("source", counting(100));
+  const auto doubled = runtime.add("double", scripted([](Scripted& node) {
+    node.on_process = [](Scripted& self, const Input& in) {
+      EXPECT_EQ(in.port, "in");
+      OutFrame out = self.output("out").like(in.frame);
+      out.as<std::uint64_t>()[0] = 2 * number_in(in.frame);
+      self.output("out").send(std::move(out));
+    };
+  }));
+  const auto sink = runtime.add("sink", collecting(record));
+  const auto first = runtime.connect(source, "out", doubled, "in");
+  runtime.connect(doubled, "out", sink, "in");
+  runtime.start();
+  EXPECT_EQ(runtime.wait(source), 0);
+  EXPECT_EQ(runtime.wait(doubled), 0);
+  EXPECT_EQ(runtime.wait(sink), 0);
+  const auto lines = record.lines();
+  ASSERT_EQ(lines.size(), 100u);
+  EXPECT_EQ(lines.front(), "2");
+  EXPECT_EQ(lines.back(), "200");
+  EXPECT_EQ(runtime.view(first).writer().copies.load(), 0u);
+  EXPECT_EQ(runtime.page(doubled).frames_in.load(), 100u);
+  EXPECT_EQ(runtime.page(doubled).frames_out.load(), 100u);
+  EXPECT_EQ(runtime.page(doubled).processing.count.load(), 100u);
+  EXPECT_EQ(runtime.page(doubled).state.load(), static_cast<std::uint32_t>(plane::NodeState::finished));
+  EXPECT_EQ(runtime.said(doubled, "finished").size(), 1u);
+  EXPECT_TRUE(runtime.said(doubled, "failed").empty());
+}
+
+TEST(Host, calls_a_node_in_the_promised_order) {
+  TestSupervisor runtime;
+  Record record;
+  const auto source = runtime.add("source", counting(2));
+  const auto sink = runtime.add("sink", scripted([&](Scripted& node) {
+    node.on_setup = [&](Scripted& self, const Params&) { record.add("setup " + self.id()); };
+    node.on_process = [&](Scripted&, const Input&) { record.add("process"); };
+    node.on_ended = [&](Scripted&, const std::string& port) { record.add("ended " + port); };
+    node.on_finish = [&](Scripted&) { record.add("finish"); };
+    node.on_close = [&](Scripted&) { record.add("close"); };
+  }));
+  runtime.connect(source, "out", sink, "in");
+  runtime.start();
+  EXPECT_EQ(runtime.wait(sink), 0);
+  EXPECT_THAT(record.lines(), ElementsAre("setup sink", "process", "process", "ended in", "finish", "close"));
+  const auto ready = runtime.said(sink, "ready");
+  ASSERT_EQ(ready.size(), 1u);
+  EXPECT_GE(ready[0].at("phases").at("setup_ns").get<std::int64_t>(), 0);
+}
+
+TEST(Host, completes_the_parameters_from_the_signature) {
+  TestSupervisor runtime;
+  Record record;
+  const Json declared = {{"gain", {{"type", "float"}, {"default", 1.5}}}, {"wait", {{"type", "duration"}, {"default", "20ms"}}},
+                         {"size", {{"type", "size"}, {"default", "4 MiB"}}}, {"none", {{"type", "str"}, {"default", nullptr}}},
+                         {"audio", {{"type", "dict"}, {"fields", {{"rate", {{"type", "int"}, {"default", 16000}}}}}}}};
+  const auto node = runtime.add(
+      "node", scripted([&](Scripted& scripted_node) {
+        scripted_node.on_setup = [&](Scripted&, const Params& params) {
+          record.add(std::to_string(params.number("gain")) + " " + std::to_string(params.duration_ns("wait")) + " " + std::to_string(params.bytes("size")) + " " +
+                     std::to_string(params.has("none")) + " " + std::to_string(params.child("audio").integer("rate")) + " " +
+                     std::to_string(params.child("audio").integer("channels")) + " " + std::to_string(params.child("absent").has("x")) + " " + params.json("audio"));
+          EXPECT_THROW(params.integer("gain"), std::invalid_argument);
+          EXPECT_THROW(params.text("none"), std::invalid_argument);
+          EXPECT_THROW(params.child("gain"), std::invalid_argument);
+        };
+        scripted_node.on_produce = [](Scripted&) { return false; };
+      }),
+      {{"audio", {{"channels", 2}}}}, declared);
+  runtime.start();
+  EXPECT_EQ(runtime.wait(node), 0);
+  EXPECT_THAT(record.lines(), ElementsAre(R"(1.500000 20000000 4194304 0 16000 2 0 {"channels":2,"rate":16000})"));
+}
+
+TEST(Host, reports_an_exception_with_its_type_its_phase_and_the_frame_in_hand) {
+  TestSupervisor runtime;
+  const auto source = runtime.add("source", counting(10));
+  const auto sink = runtime.add("sink", scripted([](Scripted& node) {
+    node.on_process = [](Scripted&, const Input& in) {
+      if (in.frame.info().sequence == 3) throw std::runtime_error("can't stand three");
+    };
+  }));
+  runtime.connect(source, "out", sink, "in");
+  runtime.start();
+  EXPECT_EQ(runtime.wait(sink), 1);
+  const auto failed = runtime.said(sink, "failed");
+  ASSERT_EQ(failed.size(), 1u);
+  EXPECT_EQ(failed[0].at("summary"), "can't stand three");
+  EXPECT_EQ(failed[0].at("traceback"), "std::runtime_error: can't stand three");
+  EXPECT_EQ(failed[0].at("phase"), "process");
+  EXPECT_EQ(failed[0].at("sequence"), 3);
+  EXPECT_TRUE(runtime.said(sink, "finished").empty());
+}
+
+TEST(Host, fails_in_setup_before_it_says_ready_and_still_closes) {
+  TestSupervisor runtime;
+  Record record;
+  const auto node = runtime.add("node", scripted([&](Scripted& scripted_node) {
+    scripted_node.on_setup = [](Scripted&, const Params& params) { params.integer("missing"); };
+    scripted_node.on_close = [&](Scripted&) { record.add("close"); };
+  }));
+  runtime.start();
+  EXPECT_EQ(runtime.wait(node), 1);
+  EXPECT_TRUE(runtime.said(node, "ready").empty());
+  ASSERT_EQ(runtime.said(node, "failed").size(), 1u);
+  EXPECT_THAT(runtime.said(node, "failed")[0].at("summary").get<std::string>(), HasSubstr("parameter missing is missing"));
+  EXPECT_EQ(runtime.said(node, "failed")[0].at("phase"), "setup");
+  EXPECT_THAT(record.lines(), ElementsAre("close"));
+}
+
+TEST(Host, grows_for_a_larger_frame_and_for_frames_that_a_reader_keeps) {
+  TestSupervisor runtime;
+  constexpr std::uint64_t kFrames = 200;
+  const auto source = runtime.add("source", scripted([](Scripted& node) {
+    node.on_produce = [](Scripted& self) {
+      OutFrame frame = self.output("out").allocate(self.count < 100 ? 100 : 100'000);
+      std::fill(frame.bytes().begin(), frame.bytes().end(), static_cast<std::byte>(self.count));
+      self.output("out").send(std::move(frame));
+      return ++self.count < kFrames;
+    };
+  }));
+  Record record;
+  const auto sink = runtime.add("sink", scripted([&](Scripted& node) {
+    node.on_process = [](Scripted& self, const Input& in) { self.kept.push_back(in.frame); };
+    node.on_finish = [&](Scripted& self) {
+      for (std::size_t i = 0; i < self.kept.size(); ++i) {
+        const auto bytes = self.kept[i].bytes();
+        if (bytes.size() != (i < 100 ? 100u : 100'000u)) record.add("frame " + std::to_string(i) + " has the wrong size");
+        if (!std::all_of(bytes.begin(), bytes.end(), [&](std::byte b) { return b == static_cast<std::byte>(i); })) record.add("frame " + std::to_string(i) + " was overwritten");
+      }
+      record.add(std::to_string(self.kept.size()) + " frames");
+    };
+  }));
+  runtime.connect(source, "out", sink, "in");
+  runtime.start();
+  EXPECT_EQ(runtime.wait(source), 0);
+  EXPECT_EQ(runtime.wait(sink), 0);
+  EXPECT_THAT(record.lines(), ElementsAre("200 frames"));
+  const auto grow = runtime.said(source, "grow");
+  ASSERT_GE(grow.size(), 3u);
+  EXPECT_EQ(grow[0].at("slots"), 12);         // the queue, and four more
+  EXPECT_EQ(grow[0].at("slot_bytes"), 4096);
+  EXPECT_GE(grow.back().at("slot_bytes").get<std::uint64_t>(), 100'000u * 5 / 4);
+}
+
+TEST(Host, fails_with_the_reason_where_a_frame_may_not_be_that_large) {
+  TestSupervisor runtime;
+  runtime.limit_arenas(1 << 20);
+  const auto source = runtime.add("source", counting(1, 64 << 20));
+  Record record;
+  const auto sink = runtime.add("sink", collecting(record));
+  runtime.connect(source, "out", sink, "in");
+  runtime.start();
+  EXPECT_EQ(runtime.wait(source), 1);
+  const auto failed = runtime.said(source, "failed");
+  ASSERT_EQ(failed.size(), 1u);
+  EXPECT_THAT(failed[0].at("summary").get<std::string>(), HasSubstr("no room for a frame of 64 MiB"));
+  EXPECT_THAT(failed[0].at("summary").get<std::string>(), HasSubstr("the test allows no more"));
+  EXPECT_EQ(runtime.said(source, "grow").size(), 2u);  // by the rule, then with as little as will do
+}
+
+TEST(Host, makes_do_with_few_slots_where_the_limit_leaves_no_more) {
+  TestSupervisor runtime;
+  runtime.limit_arenas(5 << 20);
+  const auto source = runtime.add("source", counting(50, 1 << 20));
+  Record record;
+  const auto sink = runtime.add("sink", collecting(record));
+  runtime.connect(source, "out", sink, "in");
+  runtime.start();
+  EXPECT_EQ(runtime.wait(source), 0);
+  EXPECT_EQ(runtime.wait(sink), 0);
+  EXPECT_EQ(record.lines(), numbers(1, 50));
+}
+
+TEST(Host, ends_a_source_when_asked_to_stop) {
+  TestSupervisor runtime;
+  Record record;
+  const auto source = runtime.add("source", counting(~0ull));
+  const auto sink = runtime.add("sink", collecting(record));
+  runtime.connect(source, "out", sink, "in");
+  runtime.start();
+  record.await(10);
+  runtime.stop(source);
+  EXPECT_EQ(runtime.wait(source), 0);
+  EXPECT_EQ(runtime.wait(sink), 0);
+  EXPECT_EQ(record.lines(), numbers(1, record.lines().size()));  // nothing that was sent is lost
+}
+
+TEST(Host, ends_a_source_that_sleeps_when_asked_to_stop) {
+  TestSupervisor runtime;
+  const auto source = runtime.add("source", scripted([](Scripted& node) {
+    node.on_produce = [](Scripted& self) { return self.context().sleep_until(std::numeric_limits<std::int64_t>::max()); };
+  }));
+  runtime.start();
+  runtime.stop(source);
+  EXPECT_EQ(runtime.wait(source), 0);
+  EXPECT_EQ(runtime.said(source, "finished").size(), 1u);
+}
+
+TEST(Host, ends_a_source_whose_readers_are_gone) {
+  TestSupervisor runtime;
+  Record record;
+  const auto source = runtime.add("source", counting(~0ull));
+  const auto sink = runtime.add("sink", scripted([](Scripted& node) {
+    node.on_process = [](Scripted&, const Input& in) {
+      if (number_in(in.frame) == 20) throw std::runtime_error("enough");
+    };
+  }));
+  runtime.connect(source, "out", sink, "in");
+  runtime.start();
+  EXPECT_EQ(runtime.wait(sink), 1);
+  runtime.end(sink);
+  EXPECT_EQ(runtime.wait(source), 0);
+}
+
+TEST(Host, leaves_a_blocking_send_when_the_runtime_hangs_up) {
+  TestSupervisor runtime;
+  Record record;
+  const auto source = runtime.add("source", counting(~0ull));
+  std::mutex held;
+  held.lock();
+  const auto sink = runtime.add("sink", scripted([&](Scripted& node) {
+    node.on_process = [&](Scripted&, const Input&) { const std::lock_guard wait(held); };
+  }));
+  runtime.connect(source, "out", sink, "in", 2);
+  runtime.start();
+  while (runtime.page(source).state.load() != static_cast<std::uint32_t>(plane::NodeState::waiting)) std::this_thread::yield();
+  runtime.hang_up(source);
+  EXPECT_EQ(runtime.wait(source), 1);
+  runtime.end(source);
+  held.unlock();
+  EXPECT_EQ(runtime.wait(sink), 0);
+}
+
+TEST(Host, gives_a_replacement_every_frame_that_its_predecessor_held) {
+  TestSupervisor runtime;
+  Record record;
+  constexpr std::uint64_t kFrames = 60;
+  const auto source = runtime.add("source", counting(kFrames));
+  const auto sink = runtime.add("sink", scripted([&](Scripted& node) {
+    node.on_process = [&](Scripted& self, const Input& in) {
+      if (number_in(in.frame) >= 18) self.kept.push_back(in.frame);
+      if (number_in(in.frame) == 20) throw std::runtime_error("dies with 18, 19 and 20 in its hands");
+      if (number_in(in.frame) < 18) record.add(std::to_string(number_in(in.frame)));
+    };
+  }));
+  runtime.connect(source, "out", sink, "in");
+  runtime.start();
+  EXPECT_EQ(runtime.wait(sink), 1);
+  Record again;
+  runtime.replace(sink, scripted([&](Scripted& node) {
+    node.on_process = [&](Scripted&, const Input& in) {
+      record.add(std::to_string(number_in(in.frame)));
+      if (in.frame.info().given_again) again.add(std::to_string(number_in(in.frame)));
+    };
+  }));
+  EXPECT_EQ(runtime.wait(sink), 0);
+  EXPECT_EQ(runtime.wait(source), 0);
+  EXPECT_EQ(record.lines(), numbers(1, kFrames));
+  ASSERT_GE(again.lines().size(), 3u);
+  EXPECT_EQ(again.lines().front(), "18");
+}
+
+TEST(Host, takes_time_and_trace_over_from_the_input) {
+  TestSupervisor runtime;
+  Record record;
+  const auto source = runtime.add("source", scripted([](Scripted& node) {
+    node.on_produce = [](Scripted& self) {
+      OutFrame frame = self.output("out").text("x");
+      if (self.count == 0) frame.info().timestamp_ns = 0;  // media starts at zero: that is a time, too
+      self.output("out").send(std::move(frame));
+      return ++self.count < 2;
+    };
+  }));
+  const auto middle = runtime.add("middle", scripted([&](Scripted& node) {
+    node.on_process = [&](Scripted& self, const Input& in) {
+      const FrameInfo& info = in.frame.info();
+      record.add((info.timestamp_ns == 0 ? "zero " : "clock ") + std::to_string(info.trace_id));
+      self.output("out").send(self.output("out").text("y"));
+    };
+    node.on_finish = [](Scripted& self) { self.output("out").send(self.output("out").text("last")); };
+  }));
+  Record sink_record;
+  const auto sink = runtime.add("sink", scripted([&](Scripted& node) {
+    node.on_process = [&](Scripted&, const Input& in) {
+      const FrameInfo& info = in.frame.info();
+      sink_record.add((info.timestamp_ns == 0 ? "zero " : "clock ") + std::to_string(info.trace_id));
+    };
+  }));
+  runtime.connect(source, "out", middle, "in");
+  runtime.connect(middle, "out", sink, "in");
+  runtime.start();
+  EXPECT_EQ(runtime.wait(sink), 0);
+  auto expected = record.lines();
+  ASSERT_EQ(expected.size(), 2u);
+  EXPECT_EQ(expected[0].substr(0, 5), "zero ");
+  EXPECT_EQ(expected[1].substr(0, 6), "clock ");
+  EXPECT_NE(expected[0].substr(5), expected[1].substr(6));
+  expected.push_back(expected.back());  // what finish() sends belongs to the last input
+  EXPECT_EQ(sink_record.lines(), expected);
+}
+
+TEST(Host, counts_a_forwarded_frame_as_one_copy) {
+  TestSupervisor runtime;
+  Record record;
+  const auto source = runtime.add("source", counting(5));
+  const auto middle = runtime.add("middle", scripted([](Scripted& node) {
+    node.on_process = [](Scripted& self, const Input& in) { self.output("out").forward(in.frame); };
+  }));
+  const auto sink = runtime.add("sink", collecting(record));
+  runtime.connect(source, "out", middle, "in");
+  const auto edge = runtime.connect(middle, "out", sink, "in");
+  runtime.start();
+  EXPECT_EQ(runtime.wait(sink), 0);
+  EXPECT_EQ(record.lines(), numbers(1, 5));
+  EXPECT_EQ(runtime.view(edge).writer().copies.load(), 5u);
+}
+
+TEST(Host, merges_several_sources_fairly_and_waits_for_the_end_of_all) {
+  TestSupervisor runtime;
+  Record record;
+  std::vector<std::size_t> sources;
+  for (int i = 0; i < 3; ++i) sources.push_back(runtime.add("source" + std::to_string(i), counting(50)));
+  const auto sink = runtime.add("sink", scripted([&](Scripted& node) {
+    node.on_process = [&](Scripted&, const Input& in) { record.add(std::string(in.port)); };
+    node.on_ended = [&](Scripted&, const std::string& port) { record.add("end of " + port); };
+  }));
+  runtime.connect(sources[0], "out", sink, "a");
+  runtime.connect(sources[1], "out", sink, "a");
+  runtime.connect(sources[2], "out", sink, "b");
+  runtime.start();
+  EXPECT_EQ(runtime.wait(sink), 0);
+  const auto lines = record.lines();
+  EXPECT_EQ(std::count(lines.begin(), lines.end(), "a"), 100);
+  EXPECT_EQ(std::count(lines.begin(), lines.end(), "b"), 50);
+  EXPECT_EQ(std::count(lines.begin(), lines.end(), "end of a"), 1);
+  EXPECT_EQ(std::count(lines.begin(), lines.end(), "end of b"), 1);
+}
+
+TEST(Host, gives_one_frame_to_all_readers_of_a_port) {
+  TestSupervisor runtime;
+  Record first, second;
+  const auto source = runtime.add("source", counting(300));
+  const auto a = runtime.add("a", collecting(first));
+  const auto b = runtime.add("b", collecting(second));
+  runtime.connect(source, "out", a, "in");
+  runtime.connect(source, "out", b, "in", 2);
+  runtime.start();
+  EXPECT_EQ(runtime.wait(a), 0);
+  EXPECT_EQ(runtime.wait(b), 0);
+  EXPECT_EQ(first.lines(), numbers(1, 300));
+  EXPECT_EQ(second.lines(), numbers(1, 300));
+}
+
+TEST(Host, lets_a_node_write_to_an_output_that_nobody_reads) {
+  TestSupervisor runtime;
+  const auto node = runtime.add("node", scripted([](Scripted& scripted_node) {
+    scripted_node.on_produce = [](Scripted& self) {
+      EXPECT_FALSE(self.has_output("out"));
+      EXPECT_FALSE(self.output("out").connected());
+      self.output("out").send(self.output("out").tensor({4, 4}, Dtype::float32));
+      return ++self.count < 3;
+    };
+  }));
+  runtime.start();
+  EXPECT_EQ(runtime.wait(node), 0);
+}
+
+TEST(Host, refuses_frames_that_a_reader_would_have_to_refuse) {
+  TestSupervisor runtime;
+  Record record;
+  const auto source = runtime.add("source", scripted([&](Scripted& node) {
+    node.on_produce = [&](Scripted& self) {
+      Output& out = self.output("out");
+      const auto expect_refused = [&](OutFrame frame, const char* why) {
+        try {
+          out.send(std::move(frame));
+          record.add(std::string("sent: ") + why);
+        } catch (const std::invalid_argument& error) {
+          record.add(error.what());
+        }
+      };
+      OutFrame large = out.tensor({4, 4}, Dtype::float32);
+      large.info().shape = {4, 5};
+      expect_refused(std::move(large), "shape");
+      OutFrame deep = out.tensor({1}, Dtype::uint8);
+      deep.info().shape.assign(9, 1);
+      expect_refused(std::move(deep), "rank");
+      expect_refused(OutFrame(), "empty");
+      EXPECT_THROW(out.tensor({1ull << 40, 1ull << 40}, Dtype::float32), std::invalid_argument);
+      EXPECT_THROW(out.image(3, 3, PixelFormat::yuv420p), std::invalid_argument);
+      EXPECT_THROW(out.text("abc").resize(4), std::invalid_argument);
+      return false;
+    };
+  }));
+  Record none;
+  const auto sink = runtime.add("sink", collecting(none));
+  runtime.connect(source, "out", sink, "in");
+  runtime.start();
+  EXPECT_EQ(runtime.wait(source), 0);
+  EXPECT_EQ(runtime.wait(sink), 0);
+  EXPECT_THAT(record.lines(), ElementsAre(HasSubstr("its shape needs more than the 64 bytes"), HasSubstr("9 dimensions"), HasSubstr("is empty")));
+  EXPECT_TRUE(none.lines().empty());
+}
+
+TEST(Host, gives_back_frames_that_are_dropped_in_another_thread_or_after_the_end) {
+  TestSupervisor runtime;
+  const auto source = runtime.add("source", counting(100));
+  Frame survivor;
+  const auto sink = runtime.add("sink", scripted([&](Scripted& node) {
+    node.on_process = [&](Scripted&, const Input& in) {
+      std::thread([frame = in.frame] { EXPECT_EQ(number_in(frame), frame.info().sequence); }).join();
+      survivor = in.frame;
+    };
+  }));
+  runtime.connect(source, "out", sink, "in");
+  runtime.start();
+  EXPECT_EQ(runtime.wait(sink), 0);
+  EXPECT_EQ(runtime.wait(source), 0);
+  EXPECT_EQ(number_in(survivor), 100u);
+}
+
+TEST(Host, filters_its_log_and_shortens_what_is_too_long_for_a_message) {
+  TestSupervisor runtime;
+  const auto node = runtime.add("node", scripted([](Scripted& scripted_node) {
+    scripted_node.on_produce = [](Scripted& self) {
+      self.log(LogLevel::warning, "careful");
+      self.log(LogLevel::info, std::string(1 << 20, '\x01'));
+      self.log(LogLevel::info, "\xff isn't UTF-8");
+      for (std::uint64_t i = 1; i <= 1000; ++i) self.context().progress("work", i, 1000, "steps");
+      return false;
+    };
+  }));
+  runtime.start();
+  EXPECT_EQ(runtime.wait(node), 0);
+  EXPECT_THAT(runtime.log(node), HasSubstr("warning careful\n"));
+  EXPECT_THAT(runtime.log(node), HasSubstr("(1048576 bytes)"));
+  EXPECT_THAT(runtime.log(node), HasSubstr("isn't UTF-8"));
+  const auto progress = runtime.said(node, "progress");
+  EXPECT_LT(progress.size(), 1000u);
+  EXPECT_EQ(progress.back().at("done"), 1000);
+}
+
+TEST(Program, runs_as_a_process_and_ends_with_what_the_node_did) {
+  TestSupervisor runtime;
+  Record record;
+  const auto source = runtime.add("source", scripted([](Scripted& node) {
+    node.on_produce = [](Scripted& self) {
+      OutFrame frame = self.output("out").audio(4, 1, 16000);
+      for (float& sample : frame.as<float>()) sample = static_cast<float>(self.count);
+      self.output("out").send(std::move(frame));
+      return ++self.count < 10;
+    };
+  }));
+  const auto gain = runtime.add_program("gain", {HAWSE_GAIN_PROGRAM}, {{"gain", 3}});
+  const auto sink = runtime.add("sink", scripted([&](Scripted& node) {
+    node.on_process = [&](Scripted&, const Input& in) { record.add(std::to_string(static_cast<int>(in.frame.as<float>()[3]))); };
+  }));
+  runtime.connect(source, "out", gain, "audio");
+  runtime.connect(gain, "out", sink, "in");
+  runtime.start();
+  EXPECT_EQ(runtime.wait(sink), 0);
+  EXPECT_EQ(runtime.wait(gain), 0);
+  EXPECT_THAT(record.lines(), ElementsAre("0", "3", "6", "9", "12", "15", "18", "21", "24", "27"));
+}
+
+TEST(Program, exits_at_once_when_the_runtime_is_gone) {
+  TestSupervisor runtime;
+  const auto gain = runtime.add_program("gain", {HAWSE_GAIN_PROGRAM});
+  const auto source = runtime.add("source", scripted([](Scripted& node) {
+    node.on_produce = [](Scripted& self) { return self.context().sleep_until(std::numeric_limits<std::int64_t>::max()); };
+  }));
+  runtime.connect(source, "out", gain, "audio");
+  runtime.start();
+  runtime.hang_up(gain);
+  EXPECT_EQ(runtime.wait(gain), 1);
+  runtime.stop(source);
+  runtime.end(gain);
+  EXPECT_EQ(runtime.wait(source), 0);
+}
+
+TEST(Program, says_how_it_is_meant_to_be_started) {
+  SpawnOptions options;
+  options.argv = {HAWSE_GAIN_PROGRAM};
+  const RunResult result = run_to_end(options);
+  EXPECT_EQ(result.status.value, 2);
+  EXPECT_THAT(result.err, HasSubstr("started by `hawse run`"));
+}
+
+}  // namespace
+}  // namespace hawse::node
