@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The examples, as they stand, on real input: a human voice, a video with faces, two versions of one package, a node that eats memory."""
+from __future__ import annotations
+
+import functools
+import os
+import pathlib
+import re
+import subprocess
+import sys
+
+import pytest
+from conftest import ENGINE, ROOT, Bench, needs_engine
+
+EXAMPLES = ROOT / "examples"
+SHIM = ROOT / "build" / "lib" / "hawse" / "avx512_shim.so"
+
+
+def speech() -> pathlib.Path:
+    wav = ROOT / "build" / "demo" / "speech.wav"
+    subprocess.run([ROOT / "tools" / "demo", "--speech-only"], check=True)
+    return wav
+
+
+@functools.lru_cache
+def recogniser_needs() -> list[str]:
+    """moonshine-cpp's wheel is built for AVX-512; where the CPU has none, its few instructions are emulated (tools/avx512)."""
+    return [] if "avx512vl" in pathlib.Path("/proc/cpuinfo").read_text() else ["--env", f"recognise=LD_PRELOAD={SHIM}"]
+
+
+def words(text: str) -> list[str]:
+    return re.findall(r"[a-z']+", text.lower().replace("\u2019", "'"))
+
+
+def word_error_rate(said: list[str], read: list[str]) -> float:
+    row = list(range(len(said) + 1))
+    for i, expected in enumerate(read, 1):
+        previous, row[0] = row[0], i
+        for j, word in enumerate(said, 1):
+            previous, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, previous + (word != expected))
+    return row[-1] / len(read)
+
+
+def test_the_word_error_rate_counts_substitutions_insertions_and_deletions() -> None:
+    assert word_error_rate("a b c d".split(), "a b c d".split()) == 0
+    assert word_error_rate("a x c".split(), "a b c d".split()) == 0.5
+    assert word_error_rate("a b b c d".split(), "a b c d".split()) == 0.25
+
+
+def captions(bench: Bench, *arguments: str) -> tuple[str, object]:
+    srt = bench.folder / "captions.srt"
+    run = bench.run_ok("--set", f"input={speech()}", "--set", f"output={srt}", *recogniser_needs(), *arguments, pipeline=EXAMPLES / "captions" / "pipeline.yaml")
+    for edge in run.summary["edges"]:
+        assert edge["copies"] == 0 and edge["dropped"] == 0, edge
+    return srt.read_text(), run
+
+
+def test_captions_are_right_and_the_same_in_processes_and_containers(bench: Bench) -> None:
+    as_processes, run = captions(bench, "--executor", "process")
+    read = words((ROOT / "tests" / "data" / "two_cities.txt").read_text().replace("\u2014", " "))
+    said = words(re.sub(r"^\d+\n[\d:,]+ --> [\d:,]+$", "", as_processes, flags=re.MULTILINE))
+    rate = word_error_rate(said, read)
+    print(f"word error rate: {rate:.1%} of {len(read)} words")
+    assert rate <= 0.10
+    assert run.node("speech")["where"].startswith("process")  # type: ignore[attr-defined]
+    if not ENGINE:
+        pytest.skip("no container engine answers on this machine: compared with nothing")
+    as_written, run = captions(bench)
+    assert run.node("speech")["where"].startswith("container") and run.node("speech")["language"].startswith("python 3.9")  # type: ignore[attr-defined]
+    assert run.node("recognise")["where"].startswith("process")  # type: ignore[attr-defined]
+    assert as_written == as_processes
+
+
+@needs_engine
+def test_captions_with_every_node_of_the_users_in_a_container(bench: Bench) -> None:
+    arguments = ["--executor", "container"]
+    if recogniser_needs():
+        pytest.skip("this CPU lacks AVX-512, which moonshine-cpp's wheel needs; its emulation is a file of the host's, and a container gets none")
+    text, run = captions(bench, *arguments)
+    assert text == captions(bench, "--executor", "process")[0]
+
+
+def make_video_with_faces(path: pathlib.Path) -> int:
+    """A 1080p video with drawn faces that OpenCV's cascade finds; gives the number of frames."""
+    script = pathlib.Path(__file__).parent / "data" / "make_faces.py"
+    done = subprocess.run([sys.executable, script, path], capture_output=True, text=True, check=True)
+    return int(done.stdout)
+
+
+@needs_engine
+def test_faces_are_found_in_a_1080p_video(bench: Bench) -> None:
+    source, out = bench.folder / "people.mp4", bench.folder / "faces.mp4"
+    frames = make_video_with_faces(source)
+    run = bench.run_ok("--set", f"input={source}", "--set", f"output={out}", pipeline=EXAMPLES / "faces" / "pipeline.yaml")
+    assert run.edge("source", "detect")["received"] == frames and run.edge("detect", "sink")["received"] == frames
+    assert run.edge("source", "detect")["copies"] == run.edge("detect", "sink")["copies"] == 0
+    probe = subprocess.run(["ffprobe", "-v", "error", "-count_frames", "-select_streams", "v", "-show_entries", "stream=width,height,nb_read_frames", "-of", "csv=p=0", out],
+                           capture_output=True, text=True, check=True)
+    assert probe.stdout.strip() == f"1920,1080,{frames}"
+    assert green_box_pixels(out) > 500, "a box was drawn around a face"
+
+
+def green_box_pixels(path: pathlib.Path) -> int:
+    """Pixels of pure green in the middle frame: the source has none."""
+    raw = subprocess.run(["ffmpeg", "-v", "error", "-i", path, "-vf", "select=eq(n\\,5)", "-vframes", "1", "-f", "rawvideo", "-pix_fmt", "rgb24", "-"], capture_output=True, check=True).stdout
+    return sum(1 for i in range(0, len(raw), 3) if raw[i] < 90 and raw[i + 1] > 180 and raw[i + 2] < 90)
+
+
+@needs_engine
+def test_conflict_runs_two_pythons_and_two_numpys_side_by_side(bench: Bench) -> None:
+    process = subprocess.run([os.environ.get("HAWSE", ROOT / "build" / "hawse"), "run", "--quiet", EXAMPLES / "conflict" / "pipeline.yaml"], capture_output=True, text=True, timeout=600)
+    assert process.returncode == 0, process.stderr
+    lines = process.stdout.splitlines()
+    assert len(lines) == 20
+    old = [re.fullmatch(r"old: python 3\.9\.\d+, numpy 1\.26\.4, sum (\d+)", line) for line in lines]
+    new = [re.fullmatch(r"new: python 3\.13\.\d+, numpy 2\.\d+\.\d+, sum (\d+)", line) for line in lines]
+    assert sum(m is not None for m in old) == sum(m is not None for m in new) == 10
+    assert {m[1] for m in old if m} == {m[1] for m in new if m}, "both saw the same frames"
+
+
+@needs_engine
+def test_runaway_meets_its_limit_and_nothing_else_suffers(bench: Bench) -> None:
+    run = bench.run(pipeline=EXAMPLES / "runaway" / "pipeline.yaml")
+    assert run.code == 5
+    failures = run.of("failure", "leak")
+    assert len(failures) == 2 and [f["attempt"] for f in failures] == [1, 2]
+    for failure in failures:
+        assert failure["text"].startswith("met its memory limit: 128 MiB, peak ")
+    assert run.edge("ticks", "fine")["received"] == 1000 and run.edge("fine", "print")["received"] == 1000
+    assert run.node("leak")["state"] == "failed" and run.node("fine")["state"] == "ended"
