@@ -11,6 +11,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/error.hpp"
@@ -20,6 +21,7 @@
 namespace hawse::pipeline {
 
 using nlohmann::json;
+using nlohmann::ordered_json;
 
 struct Position {
   int line = 0;    // from 1; 0: the whole file
@@ -27,12 +29,12 @@ struct Position {
 };
 
 struct Finding {
-  std::string file;
+  std::string file;     // "command line": a flag
   Position at;
   std::string message;  // what is wrong: "unknown key 'exectuor' in node 'speech'"
   std::string hint;     // what to do: "did you mean 'executor'?"
 };
-std::string to_string(const Finding&);  // "pipeline.yaml:12:5: message\n    hint"
+std::string to_string(const Finding&);  // "pipeline.yaml:12:5: message\n    hint"; without control characters
 
 class ManifestError : public Error {
  public:
@@ -46,17 +48,21 @@ class ManifestError : public Error {
 // ---- signatures: what a node takes and gives, however it is written ---------------------------------------------------
 // One JSON form serves stock nodes (in their source), Python classes (read_source.py prints it), and C++ programs (ELF section ".hawse"):
 //   {"doc": "...", "source": false,
-//    "inputs": {"audio": "audio"}, "outputs": {"out": "text|json"},            "any" is every type
+//    "inputs": {"audio": "audio", "hint": "text?"}, "outputs": {"out": "text|json"},
+//                                                                              "any" is every type; "?": an input that may stay unconnected
 //    "any_inputs": false, "any_outputs": false,                                ports that aren't listed are accepted, too
 //    "params": {"threshold": {"type": "float", "default": 0.5, "required": false, "doc": "...", "choices": [...], "minimum": 0, "maximum": 1,
-//                             "fields": {...}}},                               type: bool int float str list dict size duration any, "int|str"
+//                             "items": "int", "fields": {...}}},               type: bool int float str path list dict size duration none any, "int|str"
 //    "any_params": false}
+// A `path` is resolved by load() (URIs and "-" stay as they are). Minimum and maximum: of a size in bytes, of a duration in seconds,
+// of text and lists their length. Object order is the order of ports: the parser keeps it (nlohmann::ordered_json).
 struct PortType {
   std::vector<plane::FrameType> types;  // empty: any
 };
 struct Port {
   std::string name;
   PortType type;
+  bool optional = false;                // an input that may stay unconnected
 };
 struct Signature {
   std::string doc;
@@ -65,8 +71,9 @@ struct Signature {
   bool any_inputs = false, any_outputs = false, any_params = false;
   json params = json::object();
 };
-Signature parse_signature(const json&);  // throws Error(internal) on a malformed one
-std::string to_string(const PortType&);
+Signature parse_signature(std::string_view json_text);   // throws Error(internal) on a malformed one
+Signature parse_signature(const ordered_json&);
+std::string to_string(const PortType&);                   // "audio", "text|json", "any"
 
 // ---- the pipeline -------------------------------------------------------------------------------------------------------
 enum class ExecutorKind { thread, process, container };
@@ -132,6 +139,7 @@ struct Node {
   Restart restart;
   std::map<std::string, std::string> env;
   std::int64_t start_timeout_ns = 120'000'000'000;
+  std::string note;                    // what the executor in force leaves aside of the manifest; "": nothing. For check and run to show
 };
 
 // node == kApplication: the program that embeds the pipeline (top-level inputs: and outputs:).
@@ -168,19 +176,21 @@ struct StockNode {
   ExecutorKind executor = ExecutorKind::thread;  // default
 };
 
+// What a Python file has, read from its source and never imported.
+struct PythonFile {
+  std::map<std::string, Signature> nodes;     // classes that derive from hawse.Node
+  std::vector<std::string> other_classes;
+  std::vector<std::filesystem::path> files;   // the file and the sibling modules that it imports
+};
+
 // What load() needs from outside, so that it stays pure and can be fuzzed.
 struct Surroundings {
   std::vector<StockNode> stock;
-  // The signature of a class in a Python file (read, not imported). Throws Error whose context says what was wrong.
-  struct PythonClass {
-    std::optional<json> signature;          // nullopt: no such class
-    std::vector<std::string> classes;       // Node classes that the file has
-    std::vector<std::filesystem::path> files;
-  };
-  std::function<PythonClass(const std::filesystem::path& file, const std::string& class_name)> read_python;
-  std::function<std::string(const std::filesystem::path&)> read_file;  // the manifest
+  std::function<std::string(const std::filesystem::path&)> read_file;         // the manifest; throws Error
   std::function<bool(const std::filesystem::path&)> exists;
-  std::function<std::optional<json>(const std::filesystem::path& program)> read_program;  // the .hawse section; nullopt: has none
+  std::function<bool(const std::filesystem::path&)> executable;
+  std::function<PythonFile(const std::filesystem::path&)> read_python;        // throws ManifestError (a syntax error, with its place) or Error
+  std::function<std::optional<Signature>(const std::filesystem::path&)> read_program;  // the .hawse section; nullopt: has none; throws Error
 };
 Surroundings real_surroundings(std::vector<StockNode> stock);
 

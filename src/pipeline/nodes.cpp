@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Nodes: fields, executor, and what a node takes along when it is moved to another executor.
+//
+// A section that the executor in force doesn't use is no error, so that one word moves a node: its packages go with it, and what is left
+// aside is said in Node::note.
+#include "pipeline/nodes.hpp"
+
+#include <algorithm>
+
+#include "pipeline/fields.hpp"
+#include "pipeline/params.hpp"
+#include "pipeline/reference.hpp"
+
+namespace hawse::pipeline {
+namespace {
+
+Mount read_mount(const std::string& text, const Value& value, Context& context) {
+  const std::size_t colon = text.find(':');
+  const std::size_t mode = text.find(':', colon + 1);
+  Mount mount{resolve_path(text.substr(0, colon), value.from_command_line, context), text.substr(colon + 1, mode == std::string::npos ? mode : mode - colon - 1), text.ends_with(":rw")};
+  if (!context.around.exists(mount.source)) context.findings.add(value.at, "mounts: there is no '" + shortened(text.substr(0, colon)) + "'", "it was looked for at " + mount.source.string());
+  for (const char* taken : {"/hawse", "/proc", "/sys", "/dev"})
+    if (mount.target == taken || mount.target.starts_with(std::string(taken) + "/"))
+      context.findings.add(value.at, "mounts: nothing can be mounted at '" + shortened(mount.target) + "'", "choose a target outside " + std::string(taken));
+  return mount;
+}
+
+ContainerOptions read_container(const Fields& fields, Context& context) {
+  ContainerOptions options;
+  options.image = fields.text("image");
+  options.python = fields.text("python");
+  options.packages = fields.texts("packages");
+  options.apt = fields.texts("apt");
+  options.network = fields.text("network");
+  options.gpus = fields.text("gpus");
+  options.user = fields.text("user");
+  if (const Value* mounts = fields.find("mounts"))
+    for (const Value& mount : mounts->items) options.mounts.push_back(read_mount(mount.text, mount, context));
+  return options;
+}
+
+Limits read_limits(const Fields& fields) {
+  Limits limits;
+  if (fields.find("memory")) limits.memory_bytes = fields.bytes("memory");
+  if (fields.find("cpus")) limits.cpus = fields.number("cpus");
+  if (fields.find("pids")) limits.pids = static_cast<std::uint64_t>(fields.integer("pids"));
+  if (fields.find("shm")) limits.shm_bytes = fields.bytes("shm");
+  limits.arena_bytes = fields.bytes("arena");
+  return limits;
+}
+
+Restart read_restart(const Fields& fields) {
+  Restart restart;
+  restart.on = fields.text("on") == "failure" ? RestartOn::failure : RestartOn::never;
+  restart.attempts = static_cast<unsigned>(fields.integer("attempts"));
+  restart.backoff_ns = fields.duration_ns("backoff");
+  return restart;
+}
+
+ExecutorKind executor_of(const std::string& text) {
+  return text == "thread" ? ExecutorKind::thread : text == "container" ? ExecutorKind::container : ExecutorKind::process;
+}
+
+// `--executor kind` moves the user's nodes, and stock nodes that a container holds; `--executor id=kind` wins over it.
+void apply_flags(Node* node, bool* by_flag, const LoadOptions& options) {
+  for (const bool named : {false, true})
+    for (const auto& [id, kind] : options.executors) {
+      if (named ? id != node->id : !id.empty()) continue;
+      if (!named && node->kind == NodeKind::stock && node->executor != ExecutorKind::container) continue;
+      node->executor = kind;
+      *by_flag = true;
+    }
+  for (const auto& [id, variable] : options.env)
+    if (id.empty() || id == node->id) node->env[variable.first] = variable.second;
+}
+
+void check_executor(const Node& node, Position at, bool by_flag, Context& context) {
+  if (node.executor != ExecutorKind::thread || node.kind == NodeKind::stock) return;
+  const std::string what = "node '" + node.id + "' can't run as a thread: " + (node.kind == NodeKind::python ? "it is Python" : "it is a program");
+  const std::string hint = "only stock nodes run as threads; use process or container";
+  by_flag ? context.findings.add_flag("--executor: " + what, hint) : context.findings.add(at, what, hint);
+}
+
+// Packages and Python version of the executor in force; from the other's section where its own is absent.
+void take_along(Node* node, bool has_container, bool has_python) {
+  if (node->executor == ExecutorKind::container) {
+    node->packages = has_container || !has_python ? node->container.packages : node->python.packages;
+    if (node->container.python.empty() && node->container.image.empty()) node->container.python = node->python.version;
+    return;
+  }
+  node->packages = has_python || !has_container ? node->python.packages : node->container.packages;
+  if (!has_container || node->kind == NodeKind::stock) return;
+  std::vector<std::string> aside;
+  if (!node->container.python.empty() && node->python.version.empty()) aside.push_back("Python " + node->container.python + " (it gets the host's; python: {version: ...} chooses another)");
+  if (!node->container.image.empty()) aside.push_back("image " + node->container.image);
+  if (!node->container.apt.empty()) aside.push_back("Debian packages " + join(node->container.apt));
+  if (!node->container.mounts.empty()) aside.push_back("mounts");
+  if (!aside.empty()) node->note = "as a " + std::string(to_string(node->executor)) + " it runs without what container: says about " + join(aside, "; ");
+}
+
+Node read_node(const Value::Entry& entry, Context& context) {
+  const std::string where = "node '" + shortened(entry.key) + "'";
+  Node node;
+  node.id = entry.key;
+  node.file = context.findings.file();
+  node.at = entry.key_at;
+  const Fields fields(&entry.value, entry.key_at, section("node"), where, context.findings);
+  const auto below = [&](const char* name) { return Fields(fields.find(name), fields.at(name), section(name), std::string(name) + ": of " + where, context.findings); };
+
+  ExecutorKind executor = ExecutorKind::process;
+  const Value* reference = fields.find("node");
+  node.signature = open_signature();
+  const bool known = reference != nullptr && resolve_reference(*reference, &node, &executor, context);
+  if (known) node.params = check_params(fields.find("params"), fields.at("params"), node.signature, where, context);
+  node.container = read_container(below("container"), context);
+  const Fields python = below("python");
+  node.python = {python.text("version"), python.texts("packages")};
+  node.limits = read_limits(below("limits"));
+  node.restart = read_restart(below("restart"));
+  node.env = fields.environment("env");
+  node.start_timeout_ns = fields.duration_ns("start_timeout");
+
+  node.executor = fields.find("executor") ? executor_of(fields.text("executor")) : executor;
+  bool by_flag = false;
+  apply_flags(&node, &by_flag, context.options);
+  if (known) check_executor(node, fields.at("executor"), by_flag, context);
+  if (known && node.kind == NodeKind::stock && fields.find("python"))
+    context.findings.add(fields.at("python"), where + " is a stock node, written in C++: python: has no meaning for it", "remove it");
+  take_along(&node, fields.find("container") != nullptr, fields.find("python") != nullptr);
+  return node;
+}
+
+void check_flags(const std::vector<Node>& nodes, Context& context) {
+  std::vector<std::string> ids;
+  for (const Node& node : nodes) ids.push_back(node.id);
+  const auto check = [&](const char* flag, const std::string& id) {
+    if (!id.empty() && std::find(ids.begin(), ids.end(), id) == ids.end())
+      context.findings.add_flag(std::string(flag) + " " + id + "=...: there is no node '" + id + "'", did_you_mean_or_list(id, ids, "nodes"));
+  };
+  for (const auto& [id, kind] : context.options.executors) check("--executor", id);
+  for (const auto& [id, variable] : context.options.env) check("--env", id);
+}
+
+}  // namespace
+
+std::vector<Node> read_nodes(const Value& nodes, Context& context) {
+  std::vector<Node> list;
+  if (nodes.entries.empty()) context.findings.add(nodes.at, "there are no nodes", "a pipeline has at least one");
+  for (const Value::Entry& entry : nodes.entries) {
+    if (!is_id(entry.key)) context.findings.add(entry.key_at, "'" + shortened(entry.key) + "' can't be a node's id", kIdSays);
+    if (entry.key == kApplication) context.findings.add(entry.key_at, "'application' is the program that embeds the pipeline: no node can have that id", "choose another id");
+    list.push_back(read_node(entry, context));
+  }
+  check_flags(list, context);
+  return list;
+}
+
+}  // namespace hawse::pipeline
