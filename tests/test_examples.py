@@ -7,7 +7,6 @@ import os
 import pathlib
 import re
 import subprocess
-import sys
 
 import pytest
 from conftest import ENGINE, ROOT, Bench, needs_engine
@@ -17,9 +16,7 @@ SHIM = ROOT / "build" / "lib" / "hawse" / "avx512_shim.so"
 
 
 def speech() -> pathlib.Path:
-    wav = ROOT / "build" / "demo" / "speech.wav"
-    subprocess.run([ROOT / "tools" / "demo", "--speech-only"], check=True)
-    return wav
+    return pathlib.Path(subprocess.run([ROOT / "tools" / "sample_speech"], check=True, capture_output=True, text=True).stdout.strip())
 
 
 @functools.lru_cache
@@ -81,10 +78,8 @@ def test_captions_with_every_node_of_the_users_in_a_container(bench: Bench) -> N
 
 
 def make_video_with_faces(path: pathlib.Path) -> int:
-    """A 1080p video with drawn faces that OpenCV's cascade finds; gives the number of frames."""
-    script = pathlib.Path(__file__).parent / "data" / "make_faces.py"
-    done = subprocess.run([sys.executable, script, path], capture_output=True, text=True, check=True)
-    return int(done.stdout)
+    """A 1080p video in which a human face moves; gives its number of frames."""
+    return int(subprocess.run([ROOT / "tools" / "sample_faces", path], capture_output=True, text=True, check=True).stdout)
 
 
 @needs_engine
