@@ -47,6 +47,7 @@ fuzz:
 	@tools/fuzz
 
 install: all
+	@ninja -C $(BUILD) -j $(JOBS) hawse_archive
 	DESTDIR=$(DESTDIR) cmake --install $(BUILD) --prefix $(PREFIX)
 
 clean:
