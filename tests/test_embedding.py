@@ -91,7 +91,7 @@ def test_a_cpp_program_embeds_a_pipeline(bench: Bench) -> None:
 
 
 def test_a_cpp_program_as_a_node(bench: Bench) -> None:
-    program = ROOT / "build" / "tests" / "gain_program"
+    program = ROOT / "build" / "tests" / "scale_program"
     bench.nodes("""
         class Check(hawse.Node):
             def process(self, tensor: hawse.Tensor) -> None:

@@ -73,6 +73,7 @@ struct Signature {
 };
 Signature parse_signature(std::string_view json_text);   // throws Error(internal) on a malformed one
 Signature parse_signature(const ordered_json&);
+Signature parse_signature(const json&);                   // ports in the order of their names
 std::string to_string(const PortType&);                   // "audio", "text|json", "any"
 
 // ---- the pipeline -------------------------------------------------------------------------------------------------------

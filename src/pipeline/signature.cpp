@@ -106,6 +106,8 @@ Signature parse_signature(const ordered_json& value) {
   return signature;
 }
 
+Signature parse_signature(const json& value) { return parse_signature(ordered_json(value)); }
+
 Signature parse_signature(std::string_view json_text) {
   const ordered_json value = ordered_json::parse(json_text, nullptr, false);
   if (value.is_discarded()) malformed("it isn't JSON");

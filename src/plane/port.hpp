@@ -31,10 +31,13 @@ enum class Status : std::uint8_t {
   not_sealed,   // a memory that could shrink, grow or be written by others was handed over
   system,       // a system call failed; errno says which way
   limit,        // kMaxArenas, kMaxSlots or the like
+  invalid,      // send: not a slot that is being built, or a header that valid() refuses; nothing happened
 };
 const char* to_string(Status) noexcept;
 
 enum class WhenFull : std::uint8_t { block, drop_oldest, drop_newest, latest };
+
+inline constexpr std::uint32_t kMaxLinks = 256;  // links of one output port
 
 // ---- memory made by the supervisor ---------------------------------------------------------------------------------
 // Each returns a descriptor (close-on-exec) or -1 with errno. Pages are allocated at once, so that a shortage is an
@@ -70,8 +73,13 @@ class Bell {
   std::uint32_t value() const noexcept;
   void ring() noexcept;                                              // add one and wake
   void wait(std::uint32_t seen, std::int64_t timeout_ns) noexcept;   // returns when value() != seen, or after timeout (<0: none), or spuriously
+  // Whether it rang since the last call. For the node that owns the doorbell.
+  bool rang() noexcept;
+  std::uint32_t heard() const noexcept { return heard_; }
+
  private:
   Mapping mapping_;
+  std::uint32_t heard_ = 0;  // value() at the last rang()
 };
 
 struct Slot {
@@ -103,13 +111,17 @@ class OutputPort {
   // The hottest free slot that holds payload_bytes. Collects returned slots when none is free.
   Status allocate(std::uint64_t payload_bytes, Building* out) noexcept;
   void abandon(const Building&) noexcept;
-  bool can_send() noexcept;                     // every blocking link has room now
+  // Every blocking link has room now and, after an allocate() that said no_slot, a slot of that size is free.
+  bool can_send() noexcept;
   // Sets magic, version, sequence and sent_ns of the header, and gives the slot to every link. full: nothing happened.
+  // ended: after end().
   // `copies`: how often the runtime copied this payload on its way into the slot (0 for one built in place).
   Status send(const Building&, std::uint32_t copies) noexcept;
   void pump() noexcept;                         // moves on what waits: returned slots, frames given again
   void end(LinkState) noexcept;                 // no more frames
+  bool has_ended() const noexcept;
   bool drained() noexcept;                      // every link has read everything (or is gone) and nothing waits to be given again
+  bool has_to_give_again() const noexcept;      // frames of a reader that died wait for room: pump() when the bell rings
 
   void prepare_sleep() noexcept;                // from here on the readers ring when room or slots appear
   void cancel_sleep() noexcept;
@@ -142,7 +154,7 @@ class InputLink {
 
   Status receive(Received* out) noexcept;
   void release(const Slot&, std::uint64_t epoch) noexcept;  // any thread
-  bool has_unread() noexcept;   // receive would not say empty
+  bool has_unread() noexcept;   // receive would not say empty, nor unknown_arena again
   void close() noexcept;        // reader_state := ended: the writer takes everything back
 
   void prepare_sleep() noexcept;
@@ -163,8 +175,10 @@ struct Ends {
   InputLink* const* inputs = nullptr;
   std::size_t input_count = 0;
 };
-// Returns when an input has something, (wait_for_room) every output can_send or (wait_for_slot) an output got slots back, the
-// bell rang otherwise, or the timeout passed.
+// Returns when an input has something (wait_for_input; take one that has ended, or is corrupt, out of `ends`: it always has),
+// when every output can_send (wait_for_room), when every output that has ended is drained (with neither), when the bell has
+// rung since the last wait() returned, when a signal came, or after timeout_ns (< 0: none). So whoever has something else to
+// say to the node (a control message) says it, then rings. pump()s the outputs.
 void wait(Bell&, const Ends&, bool wait_for_input, bool wait_for_room, std::int64_t spin_ns, std::int64_t timeout_ns) noexcept;
 
 // What the supervisor reads of a link, and its two levers.
@@ -175,6 +189,8 @@ class LinkView {
   const ReaderStats& reader() const noexcept;
   std::uint64_t written() const noexcept;
   std::uint64_t read() const noexcept;
+  LinkState writer_state() const noexcept;
+  LinkState reader_state() const noexcept;
   void end_for_writer(LinkState) noexcept;  // the writer is gone for good (then ring the reader)
   void end_for_reader(LinkState) noexcept;  // the reader is gone for good (then ring the writer)
  private:
