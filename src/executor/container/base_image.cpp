@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "executor/container/base_image.hpp"
+
+#include <fmt/format.h>
+
+#include <deque>
+
+#include "base/error.hpp"
+#include "base/subprocess.hpp"
+#include "base/text.hpp"
+#include "executor/python/packages.hpp"
+
+namespace hawse::executor {
+
+namespace {
+
+struct Suite {
+  const char* python;
+  const char* debian;
+};
+constexpr Suite kSuites[] = {{"3.9", "bullseye"}, {"3.11", "bookworm"}, {"3.13", "trixie"}};
+constexpr std::size_t kLastLines = 15;
+
+const char* suite_of(const std::string& version) {
+  for (const auto& [python, debian] : kSuites)
+    if (version == python) return debian;
+  return nullptr;
+}
+
+void run_mmdebstrap(const std::string& suite, const ScopedDir& work, const std::string& what, const Report& report) {
+  SpawnOptions options;
+  options.argv = {"mmdebstrap", "--variant=apt", "--include=python3", "--format=tar", suite, (work.path() / "base.tar").string()};
+  options.working_directory = work.path().string();
+  options.env = current_environment();
+  options.env["TMPDIR"] = work.path().string();  // its file tree: gone with our folder, also where it is killed
+  std::deque<std::string> last;
+  RunResult result;
+  try {
+    result = run_to_end(options, [&](std::string_view line) {
+      last.emplace_back(strip_control(line));
+      if (last.size() > kLastLines) last.pop_front();
+      if (report) report({.what = what, .unit = "", .line = last.back()});
+    });
+  } catch (const Error& error) {
+    throw Error(ErrorCode::environment, what, "mmdebstrap can't be run: " + error.context(), "apt install mmdebstrap, or let the engine reach an image registry");
+  }
+  if (!result.status.signalled && result.status.value == 0) return;
+  std::string context = "mmdebstrap failed";
+  for (const auto& line : last) context += "\n  " + line;
+  throw Error(ErrorCode::environment, what, context,
+              context.find("PUBKEY") != std::string::npos ? "apt install debian-archive-keyring" : "check that Debian's package archive can be reached: apt update");
+}
+
+}  // namespace
+
+std::string base_reference(const std::string& version) { return "hawse/python:" + version; }
+
+bool can_make_base(const std::string& version) { return suite_of(version) != nullptr; }
+
+std::string makeable_versions() {
+  std::string text;
+  for (const auto& [python, debian] : kSuites) text += fmt::format("{}{} ({})", text.empty() ? "" : ", ", python, debian);
+  return text;
+}
+
+std::string make_base_image(const Engine& engine, const std::filesystem::path& state, const std::string& version, const Report& report) {
+  const std::string reference = base_reference(version), what = "base image " + reference;
+  const char* suite = suite_of(version);
+  if (!suite)
+    throw Error(ErrorCode::environment, what, fmt::format("Debian's packages give only {}", makeable_versions()),
+                fmt::format("choose one of these, or let the engine reach a registry that has python:{}-slim, or load such an image: docker load", version));
+  const ScopedDir work = work_folder(state);
+  if (report) report({.what = what, .unit = "", .line = fmt::format("making it from the packages of Debian {}", suite)});
+  run_mmdebstrap(suite, work, what, report);
+  if (report) report({.what = what, .unit = "", .line = "importing it into the engine"});
+  return engine.import_image(work.path() / "base.tar", reference, {{"hawse", "1"}, {"hawse.what", fmt::format("python {} from Debian {}", version, suite)}}, nullptr);
+}
+
+}  // namespace hawse::executor

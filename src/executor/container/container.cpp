@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The container executor: environment (image, packages) at prepare(), a container at launch().
+//
+// The engine is found at the first use, not before: a pipeline without containers needs none. Instances share it and may outlive the executor.
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <mutex>
+
+#include "base/error.hpp"
+#include "base/files.hpp"
+#include "executor/container/container_instance.hpp"
+#include "executor/container/container_spec.hpp"
+#include "executor/container/images.hpp"
+#include "executor/container/ownership.hpp"
+#include "executor/executor.hpp"
+#include "executor/python/packages.hpp"
+
+namespace hawse::executor {
+
+using nlohmann::json;
+using pipeline::Node;
+using pipeline::NodeKind;
+
+namespace {
+
+// A bind mount keeps a file's owner and mode: a file that only we can read is unreadable for the container's user.
+void check_readable(const Node& node) {
+  if (node.container.user == "0" || node.container.user.starts_with("0:") || node.container.user.starts_with("root")) return;
+  std::vector<std::filesystem::path> files = node.code_files;
+  if (node.kind == NodeKind::program) files = {node.source_file};
+  for (const auto& file : files) {
+    struct stat status {};
+    if (::stat(file.c_str(), &status) != 0) throw Error::from_errno("prepare node " + node.id, file.string());
+    if (status.st_mode & S_IROTH || node.container.user == fmt::format("{}:{}", status.st_uid, status.st_gid)) continue;
+    throw Error(ErrorCode::environment, "prepare node " + node.id, fmt::format("{} can't be read by the container's user {}", file.string(), node.container.user),
+                fmt::format("chmod o+r {}", file.string()));
+  }
+}
+
+json entry_of(const Node& node) {
+  if (node.kind == NodeKind::program) return {{"kind", "program"}};
+  return {{"kind", "python"}, {"file", node.source_file.empty() ? "" : inside(node, node.source_file)}, {"module", node.module}, {"class", node.class_name}};
+}
+
+class ContainerExecutor final : public Executor {
+ public:
+  Prepared prepare(const Node& node, const Report& report) override;
+  std::unique_ptr<Instance> launch(Launch) override;
+
+ private:
+  struct Environments {
+    Environments(const Engine& engine, const std::filesystem::path& state) : index(state / "index.sqlite"), store(state, index), images(engine, index, state) {}
+    EnvironmentIndex index;
+    PackageStore store;
+    Images images;
+  };
+
+  std::shared_ptr<const Engine> engine();
+  Environments& environments();
+  void prepare_python(const Node&, const Image&, Prepared&, const Report&);
+
+  std::mutex mutex_;
+  std::shared_ptr<const Engine> engine_;
+  std::unique_ptr<Environments> environments_;
+};
+
+std::shared_ptr<const Engine> ContainerExecutor::engine() {
+  const std::lock_guard lock(mutex_);
+  if (!engine_) engine_ = std::make_shared<const Engine>();
+  return engine_;
+}
+
+ContainerExecutor::Environments& ContainerExecutor::environments() {
+  const auto ready = engine();
+  const std::lock_guard lock(mutex_);
+  if (!environments_) environments_ = std::make_unique<Environments>(*ready, state_dir());
+  return *environments_;
+}
+
+Prepared ContainerExecutor::prepare(const Node& node, const Report& report) {
+  if (node.kind == NodeKind::stock)
+    throw Error(ErrorCode::environment, "prepare node " + node.id, node.reference + " is a stock node, and those run on the host",
+                "executor: process (a process of its own) or thread");
+  check_readable(node);
+  pipeline::ContainerOptions options = node.container;
+  if (options.python.empty()) options.python = node.python.version;  // of a node that was moved here from a process
+  const Image image = environments().images.ready(options, report);
+  Prepared prepared;
+  prepared.entry = entry_of(node);
+  prepared.image = image.id;
+  if (node.kind == NodeKind::python) {
+    prepare_python(node, image, prepared, report);
+  } else {
+    prepared.summary = "c++ in " + image.reference;
+  }
+  return prepared;
+}
+
+void ContainerExecutor::prepare_python(const Node& node, const Image& image, Prepared& prepared, const Report& report) {
+  Environments& ours = environments();
+  const ImagePython python = ours.images.python_of(image);
+  prepared.summary = "python " + python.version;
+  if (node.packages.empty()) return;
+  PackageTarget target{python.tag, python.platform, find_python(""), [&](const std::filesystem::path& folder) { ours.images.compile(image, folder); }};
+  const Packages packages = ours.store.install(target, node.packages, report);
+  prepared.packages = packages.folder;
+  prepared.path = {kPackagesInside};
+  prepared.summary += ", " + packages.summary;
+}
+
+std::unique_ptr<Instance> ContainerExecutor::launch(Launch launch) {
+  Labels labels = owner_labels(launch.session);
+  labels["hawse.node"] = launch.node->id;
+  if (!launch.prepared->packages.empty()) labels["hawse.packages"] = launch.prepared->packages.filename().string();
+  return std::make_unique<ContainerInstance>(engine(), container_name(launch), create_body(launch, resources_dir(), labels), launch.node->limits.memory_bytes);
+}
+
+}  // namespace
+
+std::unique_ptr<Executor> make_container_executor() { return std::make_unique<ContainerExecutor>(); }
+
+}  // namespace hawse::executor

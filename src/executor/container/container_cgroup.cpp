@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "executor/container/container_cgroup.hpp"
+
+#include <fstream>
+#include <sstream>
+#include <string>
+
+namespace hawse::executor {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+bool has_option(const std::string& comma_list, const std::string& option) { return ("," + comma_list + ",").find("," + option + ",") != std::string::npos; }
+
+// Where the hierarchy with this controller is mounted; "" asks for cgroup v2's.
+fs::path mount_of(const std::string& controller) {
+  std::ifstream mounts("/proc/self/mounts");
+  for (std::string line; std::getline(mounts, line);) {
+    std::istringstream fields(line);
+    std::string device, place, type, options;
+    fields >> device >> place >> type >> options;
+    if (controller.empty() ? type == "cgroup2" : type == "cgroup" && has_option(options, controller)) return place;
+  }
+  return {};
+}
+
+std::optional<std::uint64_t> number_in(const fs::path& file) {
+  std::ifstream in(file);
+  std::uint64_t number = 0;
+  return in >> number ? std::optional(number) : std::nullopt;
+}
+
+std::optional<std::uint64_t> number_after(const fs::path& file, const std::string& name) {
+  std::ifstream in(file);
+  std::string word;
+  for (std::uint64_t number = 0; in >> word >> number;)
+    if (word == name) return number;
+  return std::nullopt;
+}
+
+}  // namespace
+
+std::optional<ContainerCgroup> ContainerCgroup::of_process(pid_t pid) {
+  std::ifstream lines("/proc/" + std::to_string(pid) + "/cgroup");
+  ContainerCgroup found;
+  std::string unified;
+  for (std::string line; std::getline(lines, line);) {
+    const auto first = line.find(':'), second = line.find(':', first + 1);
+    if (first == std::string::npos || second == std::string::npos) continue;
+    const std::string controllers = line.substr(first + 1, second - first - 1), path = line.substr(second + 1);
+    if (controllers.empty()) unified = path;
+    if (has_option(controllers, "memory")) found.memory_ = mount_of("memory") / fs::path(path).relative_path();
+    if (has_option(controllers, "cpuacct")) found.cpu_ = mount_of("cpuacct") / fs::path(path).relative_path();
+  }
+  if (found.memory_.empty() && !unified.empty()) {
+    found.v2_ = true;
+    found.memory_ = found.cpu_ = mount_of("") / fs::path(unified).relative_path();
+  }
+  std::error_code error;
+  if (found.memory_.empty() || !fs::is_directory(found.memory_, error)) return std::nullopt;
+  return found;
+}
+
+Usage ContainerCgroup::usage() const noexcept try {
+  Usage usage;
+  usage.memory_bytes = number_in(memory_ / (v2_ ? "memory.current" : "memory.usage_in_bytes"));
+  usage.memory_peak_bytes = number_in(memory_ / (v2_ ? "memory.peak" : "memory.max_usage_in_bytes"));
+  if (v2_) {
+    if (const auto us = number_after(cpu_ / "cpu.stat", "usage_usec")) usage.cpu_s = static_cast<double>(*us) / 1e6;
+  } else if (const auto ns = number_in(cpu_ / "cpuacct.usage")) {
+    usage.cpu_s = static_cast<double>(*ns) / 1e9;
+  }
+  return usage;
+} catch (...) {
+  return {};
+}
+
+std::uint64_t ContainerCgroup::oom_kills() const noexcept try {
+  return number_after(memory_ / (v2_ ? "memory.events" : "memory.oom_control"), "oom_kill").value_or(0);
+} catch (...) {
+  return 0;
+}
+
+}  // namespace hawse::executor

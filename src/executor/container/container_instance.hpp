@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// One container with one node in it.
+//
+// How its end is seen: hawse-init tells the runtime at once (`exited`, passed on with exited()) and keeps the container alive, so that the control group's
+// figures can still be read; where the whole container goes, a thread that holds the engine's `wait` sees it. Either makes ended_fd readable.
+// Owns the container: it is removed, by force, by collect() or at the latest by the destructor.
+#pragma once
+
+#include <memory>
+#include <mutex>
+#include <thread>
+
+#include "base/fd.hpp"
+#include "executor/container/container_cgroup.hpp"
+#include "executor/container/engine.hpp"
+#include "executor/executor.hpp"
+
+namespace hawse::executor {
+
+class ContainerInstance final : public Instance {
+ public:
+  // Creates and starts it. Throws Error(engine); then nothing is left.
+  ContainerInstance(std::shared_ptr<const Engine> engine, const std::string& name, const nlohmann::json& body, std::optional<std::uint64_t> memory_limit_bytes);
+  ~ContainerInstance() override;
+
+  int ended_fd() const noexcept override { return ended_.get(); }
+  Ending collect() override;
+  void kill() noexcept override;
+  Usage usage() const noexcept override;
+  std::string where() const override { return "container " + id_.substr(0, 12); }
+  std::string limits_by() const override { return "engine"; }
+  std::vector<std::pair<std::string, std::int64_t>> phases_ns() const override { return phases_ns_; }
+  void exited(int code, int signal) noexcept override;
+
+  const std::string& id() const noexcept { return id_; }
+
+ private:
+  void watch() noexcept;
+  void look_up_cgroup();
+  void mark_ended() noexcept;
+  void remove() noexcept;
+  Ending ending_of_container();
+
+  std::shared_ptr<const Engine> engine_;
+  std::string id_;
+  std::optional<std::uint64_t> memory_limit_bytes_;
+  std::vector<std::pair<std::string, std::int64_t>> phases_ns_;
+  UniqueFd ended_;  // eventfd
+
+  mutable std::mutex mutex_;  // over the following
+  std::optional<ContainerCgroup> cgroup_;
+  std::optional<Ending> told_;  // by init
+  std::string lost_;            // why the engine can't tell any more
+
+  std::optional<Ending> collected_;
+  bool removed_ = false;
+  Cancel cancel_;
+  std::thread watcher_;
+};
+
+}  // namespace hawse::executor

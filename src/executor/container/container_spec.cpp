@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "executor/container/container_spec.hpp"
+
+#include <cctype>
+#include <sstream>
+
+namespace hawse::executor {
+
+using nlohmann::json;
+using pipeline::Node;
+using pipeline::NodeKind;
+
+namespace {
+
+constexpr std::uint64_t kDefaultPids = 256;
+constexpr const char* kTmp = "rw,noexec,nosuid,nodev,size=64m,mode=1777";
+
+json bind_mount(const std::filesystem::path& source, const std::string& target, bool write = false) {
+  return {{"Type", "bind"}, {"Source", source.string()}, {"Target", target}, {"ReadOnly", !write}};
+}
+
+// Single files of the code, never their folder: what else lies there is none of the node's business.
+json mounts_of(const Launch& launch, const std::filesystem::path& resources) {
+  const Node& node = *launch.node;
+  json mounts = json::array({bind_mount(launch.socket, kSocketInside), bind_mount(resources / "hawse-init", kInitInside)});
+  if (node.kind == NodeKind::python) {
+    mounts.push_back(bind_mount(resources / "python", kSdkInside));
+    for (const auto& file : node.code_files) mounts.push_back(bind_mount(file, inside(node, file)));
+  } else {
+    mounts.push_back(bind_mount(node.source_file, inside(node, node.source_file)));
+  }
+  if (!launch.prepared->packages.empty()) mounts.push_back(bind_mount(launch.prepared->packages, kPackagesInside));
+  for (const auto& mount : node.container.mounts) mounts.push_back(bind_mount(mount.source, mount.target, mount.write));
+  return mounts;
+}
+
+json command_of(const Node& node) {
+  if (node.kind == NodeKind::program) return json::array({inside(node, node.source_file)});
+  return {"python3", "-I", "-u", "-B", std::string(kSdkInside) + "/hawse/_main.py"};
+}
+
+// PATH comes from the image, or from the engine where the image says nothing. Of the host's environment nothing gets in.
+json environment_of(const Launch& launch) {
+  std::map<std::string, std::string> variables{{"LANG", "C.UTF-8"}, {"HOME", "/tmp"}, {"PYTHONDONTWRITEBYTECODE", "1"}};
+  for (const auto& [name, value] : launch.node->env) variables[name] = value;
+  variables["HAWSE_SOCKET"] = kSocketInside;
+  variables["HAWSE_TOKEN"] = launch.token;
+  variables["HAWSE_FD"] = "3";
+  json list = json::array();
+  for (const auto& [name, value] : variables) list.push_back(name + "=" + value);
+  return list;
+}
+
+json gpus_of(const std::string& gpus) {
+  json request{{"Driver", ""}, {"Capabilities", json::array({json::array({"gpu"})})}};
+  if (gpus == "all") {
+    request["Count"] = -1;
+  } else if (gpus.find_first_not_of("0123456789") == std::string::npos) {
+    request["Count"] = std::stoi(gpus);
+  } else {
+    std::istringstream ids(gpus);
+    request["DeviceIDs"] = json::array();
+    for (std::string id; std::getline(ids, id, ',');) request["DeviceIDs"].push_back(id);
+  }
+  return json::array({request});
+}
+
+json host_config(const Launch& launch, const std::filesystem::path& resources) {
+  const Node& node = *launch.node;
+  json config{{"NetworkMode", node.container.network},
+              {"ReadonlyRootfs", true},
+              {"CapDrop", {"ALL"}},
+              {"SecurityOpt", {"no-new-privileges"}},
+              {"PidsLimit", node.limits.pids.value_or(kDefaultPids)},
+              {"IpcMode", node.limits.shm_bytes ? "private" : "none"},
+              {"Tmpfs", {{"/tmp", kTmp}}},
+              {"Mounts", mounts_of(launch, resources)},
+              {"Init", false},
+              {"AutoRemove", false},
+              // The node's output goes through pipes of ours. What gets here is what init says before it has them.
+              {"LogConfig", {{"Type", "json-file"}, {"Config", {{"max-size", "64k"}, {"max-file", "1"}}}}}};
+  if (node.limits.memory_bytes) config["Memory"] = config["MemorySwap"] = *node.limits.memory_bytes;  // the two alike: no swap
+  if (node.limits.cpus) config["NanoCpus"] = static_cast<std::int64_t>(*node.limits.cpus * 1e9);
+  if (node.limits.shm_bytes) config["ShmSize"] = *node.limits.shm_bytes;
+  if (!node.container.gpus.empty()) config["DeviceRequests"] = gpus_of(node.container.gpus);
+  return config;
+}
+
+}  // namespace
+
+std::string inside(const Node& node, const std::filesystem::path& code_file) {
+  const auto relative = code_file.lexically_relative(node.source_file.parent_path());
+  const bool below = !relative.empty() && *relative.begin() != "..";
+  return "/hawse/code/" + (below ? relative : code_file.filename()).string();
+}
+
+std::string container_name(const Launch& launch) {
+  std::string node;
+  for (const char c : launch.node->id) node += std::isalnum(static_cast<unsigned char>(c)) || c == '_' || c == '-' || c == '.' ? c : '_';
+  return "hawse-" + launch.session + "-" + node + "-" + std::to_string(launch.attempt);
+}
+
+json create_body(const Launch& launch, const std::filesystem::path& resources, const Labels& labels) {
+  return {{"Image", launch.prepared->image},
+          {"Entrypoint", json::array({kInitInside})},
+          {"Cmd", command_of(*launch.node)},
+          {"Env", environment_of(launch)},
+          {"User", launch.node->container.user},
+          {"WorkingDir", "/tmp"},
+          {"Labels", labels},
+          {"Healthcheck", {{"Test", {"NONE"}}}},
+          {"NetworkDisabled", launch.node->container.network == "none"},
+          {"HostConfig", host_config(launch, resources)}};
+}
+
+}  // namespace hawse::executor
