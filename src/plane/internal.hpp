@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What the plane's sources share among themselves: checked access to a link's memory, the full fence of the sleeping
+// protocol, memory without an allocator. Freestanding, like everything here.
+#pragma once
+
+#include <sched.h>
+#include <sys/mman.h>
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <new>
+
+#include "plane/port.hpp"
+
+namespace hawse::plane {
+
+// The fence between "publish, then look whether the peer sleeps" and "say that I sleep, then look once more": of the two
+// sides at least one sees the other's store. ThreadSanitizer does not know fences; a locked exchange is one on x86-64.
+inline void full_fence() noexcept {
+#if defined(__SANITIZE_THREAD__)
+#define HAWSE_PLANE_TSAN 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define HAWSE_PLANE_TSAN 1
+#endif
+#endif
+#ifdef HAWSE_PLANE_TSAN
+  std::atomic<std::uint32_t> word{0};
+  word.exchange(1, std::memory_order_seq_cst);
+#else
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+#endif
+}
+
+inline void pause_cpu() noexcept {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  asm volatile("yield" ::: "memory");
+#endif
+}
+
+// Keeps the compiler from reading again what was copied out of shared memory: the copy is checked, so the copy is used.
+inline void copied_once() noexcept { asm volatile("" ::: "memory"); }
+
+// Held for a few dozen instructions at most, so it spins; it yields in case the holder was preempted.
+class SpinLock {
+ public:
+  void lock() noexcept {
+    for (unsigned tries = 1; taken_.exchange(1, std::memory_order_acquire) != 0; ++tries)  // [spin.taken]
+      if (tries % 64 == 0) ::sched_yield(); else pause_cpu();
+  }
+  void unlock() noexcept { taken_.store(0, std::memory_order_release); }  // [spin.taken]
+
+ private:
+  std::atomic<std::uint32_t> taken_{0};
+};
+
+class SpinGuard {
+ public:
+  explicit SpinGuard(SpinLock& lock) noexcept : lock_(lock) { lock_.lock(); }
+  ~SpinGuard() { lock_.unlock(); }
+  SpinGuard(const SpinGuard&) = delete;
+
+ private:
+  SpinLock& lock_;
+};
+
+// Zeroed pages, touched only where used; null where the system refuses.
+inline void* map_zeroed(std::size_t bytes) noexcept {
+  void* memory = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  return memory == MAP_FAILED ? nullptr : memory;
+}
+
+template <class T>
+T* make_mapped() noexcept {
+  void* memory = map_zeroed(sizeof(T));
+  return memory == nullptr ? nullptr : new (memory) T();
+}
+
+template <class T>
+void destroy_mapped(T* object) noexcept {
+  if (object == nullptr) return;
+  object->~T();
+  ::munmap(object, sizeof(T));
+}
+
+constexpr std::uint64_t place_of(std::uint32_t arena, std::uint32_t slot) noexcept { return std::uint64_t{arena} << 32 | slot; }
+
+constexpr bool arena_shape_is_valid(std::uint64_t slot_bytes, std::uint32_t slot_count) noexcept {
+  return slot_bytes >= kHeaderBytes && slot_bytes % kCacheLine == 0 && slot_bytes <= kMaxFrameBytes + kHeaderBytes && slot_count >= 1 &&
+         slot_count <= kMaxSlots;
+}
+
+constexpr std::uint32_t ring_slots(std::uint32_t queue) noexcept {
+  std::uint32_t slots = 1;
+  while (slots < queue) slots *= 2;
+  return slots;
+}
+
+constexpr bool has_bit(const std::uint64_t* words, std::uint32_t index) noexcept { return (words[index / 64] >> (index % 64) & 1) != 0; }
+constexpr void set_bit(std::uint64_t* words, std::uint32_t index) noexcept { words[index / 64] |= std::uint64_t{1} << (index % 64); }
+constexpr void clear_bit(std::uint64_t* words, std::uint32_t index) noexcept { words[index / 64] &= ~(std::uint64_t{1} << (index % 64)); }
+
+// Counters of which this process is the only writer: no locked instruction needed.
+inline void add(std::atomic<std::uint64_t>& counter, std::uint64_t amount) noexcept {
+  counter.store(counter.load(std::memory_order_relaxed) + amount, std::memory_order_relaxed);
+}
+
+// The parts of a mapped link, and what its header said when it was opened: the peer may change the header later, to no effect.
+struct LinkMemory {
+  LinkHeader* header = nullptr;
+  WriterStats* writer = nullptr;
+  ReaderStats* reader = nullptr;
+  Descriptor* descriptors = nullptr;
+  Returned* returned = nullptr;
+  std::uint32_t queue = 0;
+  std::uint32_t ring_mask = 0;
+  bool shared_read = false;
+};
+Status open_link(int fd, Mapping* mapping, LinkMemory* out) noexcept;
+
+}  // namespace hawse::plane

@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The writer of one output port: arenas and slots, and the calls that span all links. What happens on one link is in
+// output_links.cpp.
+#include <string.h>
+
+#include "plane/output_state.hpp"
+
+namespace hawse::plane {
+namespace {
+
+// Of a large payload the hottest slot saves more than the look at the links' cursors costs; a small one is hot anyway.
+constexpr std::uint64_t kWorthCollectingFor = 4096;
+
+}  // namespace
+
+OutputPort::State::~State() {
+  for (std::uint32_t i = 0; i < link_limit; ++i) {
+    if (links[i] == nullptr) continue;
+    ::munmap(links[i]->tables, sizeof(LinkTables));
+    destroy_mapped(links[i]);
+  }
+  if (slots != nullptr) ::munmap(slots, sizeof(WriterSlot) * kMaxSlots);
+}
+
+WriterSlot* OutputPort::State::slot_at(std::uint32_t arena_id, std::uint32_t index, std::uint32_t* number) noexcept {
+  for (std::uint32_t i = 0; i < arena_count; ++i) {
+    if (arenas[i].id != arena_id) continue;
+    if (index >= arenas[i].slot_count) return nullptr;
+    *number = arenas[i].first + index;
+    return &slots[*number];
+  }
+  return nullptr;
+}
+
+std::uint64_t OutputPort::State::place(std::uint32_t number) const noexcept {
+  const WriterArena& arena = arenas[slots[number].arena];
+  return place_of(arena.id, number - arena.first);
+}
+
+// The smallest that fits; then larger ones, but no more than four times as large: a small frame must not starve the large.
+WriterArena* OutputPort::State::arena_with_room(std::uint64_t payload_bytes, bool* fits_somewhere) noexcept {
+  std::uint64_t limit = 0;
+  for (std::uint32_t i = 0; i < enabled_count; ++i) {
+    WriterArena& arena = arenas[by_size[i]];
+    if (arena.capacity() < payload_bytes) continue;
+    *fits_somewhere = true;
+    if (limit == 0) limit = 4 * arena.slot_bytes;
+    if (arena.slot_bytes > limit) break;
+    if (arena.free_count > 0) return &arena;
+  }
+  return nullptr;
+}
+
+void OutputPort::State::put_free(std::uint32_t number) noexcept {
+  WriterArena& arena = arenas[slots[number].arena];
+  slots[number].state = SlotState::free;
+  slots[number].next_free = arena.free_head;
+  arena.free_head = static_cast<std::uint16_t>(number);
+  ++arena.free_count;
+}
+
+void OutputPort::State::drop_reference(std::uint32_t number) noexcept {
+  if (--slots[number].references == 0) put_free(number);
+}
+
+OutputPort::OutputPort() noexcept : state_(make_mapped<State>()) {
+  if (state_ == nullptr) return;
+  state_->slots = static_cast<WriterSlot*>(map_zeroed(sizeof(WriterSlot) * kMaxSlots));
+  if (state_->slots != nullptr) return;
+  destroy_mapped(state_);
+  state_ = nullptr;
+}
+
+OutputPort::~OutputPort() { destroy_mapped(state_); }
+
+void OutputPort::set_next_sequence(std::uint64_t sequence) noexcept {
+  if (state_ != nullptr && sequence > 0) state_->next_sequence = sequence;
+}
+
+Status OutputPort::add_arena(int fd, std::uint32_t id, std::uint64_t slot_bytes, std::uint32_t slot_count) noexcept {
+  if (state_ == nullptr) return Status::system;
+  if (!arena_shape_is_valid(slot_bytes, slot_count) || state_->arena_count == kMaxArenas || slot_count > kMaxSlots - state_->slot_total)
+    return Status::limit;
+  for (std::uint32_t i = 0; i < state_->arena_count; ++i)
+    if (state_->arenas[i].id == id) return Status::limit;
+  WriterArena& arena = state_->arenas[state_->arena_count];
+  if (const Status status = Mapping::map(fd, slot_bytes * slot_count, false, &arena.mapping); status != Status::ok) return status;
+  arena.id = id;
+  arena.slot_bytes = slot_bytes;
+  arena.slot_count = slot_count;
+  arena.first = state_->slot_total;
+  for (std::uint32_t number = arena.first + slot_count; number-- > arena.first;) {  // slot 0 is the first to be given out
+    state_->slots[number].arena = static_cast<std::uint8_t>(state_->arena_count);
+    state_->put_free(number);
+  }
+  state_->slot_total += slot_count;
+  ++state_->arena_count;
+  return Status::ok;
+}
+
+Status OutputPort::enable_arena(std::uint32_t id) noexcept {
+  if (state_ == nullptr) return Status::system;
+  for (std::uint32_t i = 0; i < state_->arena_count; ++i) {
+    WriterArena& arena = state_->arenas[i];
+    if (arena.id != id || arena.enabled) continue;
+    arena.enabled = true;
+    std::uint32_t at = state_->enabled_count++;
+    for (; at > 0 && state_->arenas[state_->by_size[at - 1]].slot_bytes > arena.slot_bytes; --at) state_->by_size[at] = state_->by_size[at - 1];
+    state_->by_size[at] = static_cast<std::uint8_t>(i);
+    return Status::ok;
+  }
+  return Status::limit;
+}
+
+Status OutputPort::allocate(std::uint64_t payload_bytes, Building* out) noexcept {
+  if (state_ == nullptr) return Status::system;
+  bool fits = false;
+  if (payload_bytes >= kWorthCollectingFor) state_->each_open([this](WriterLink& link) { state_->collect(link); });
+  WriterArena* arena = state_->arena_with_room(payload_bytes, &fits);
+  if (arena == nullptr && fits) {
+    pump();
+    arena = state_->arena_with_room(payload_bytes, &fits);
+  }
+  state_->wants_slot = arena == nullptr && fits;
+  state_->wanted_bytes = payload_bytes;
+  if (arena == nullptr) return fits ? Status::no_slot : Status::too_large;
+
+  const std::uint32_t number = arena->free_head;
+  WriterSlot& slot = state_->slots[number];
+  arena->free_head = slot.next_free;
+  --arena->free_count;
+  slot.state = SlotState::building;
+  const std::uint32_t index = number - arena->first;
+  std::byte* const start = arena->mapping.data() + arena->slot_bytes * index;
+  ::memset(start, 0, kHeaderBytes);  // nothing of the slot's last frame
+  *out = {reinterpret_cast<FrameHeader*>(start), start + kHeaderBytes, arena->capacity(), {arena->id, index}};
+  return Status::ok;
+}
+
+void OutputPort::abandon(const Building& building) noexcept {
+  std::uint32_t number = 0;
+  if (state_ == nullptr) return;
+  const WriterSlot* slot = state_->slot_at(building.slot.arena, building.slot.index, &number);
+  if (slot != nullptr && slot->state == SlotState::building) state_->put_free(number);
+}
+
+bool OutputPort::can_send() noexcept {
+  if (state_ == nullptr) return false;
+  pump();
+  bool can = true;
+  state_->each_open([&](WriterLink& link) { can = !state_->must_wait(link) && can; });
+  bool fits = false;
+  return can && (!state_->wants_slot || state_->arena_with_room(state_->wanted_bytes, &fits) != nullptr);
+}
+
+Status OutputPort::send(const Building& building, std::uint32_t copies) noexcept {
+  if (state_ == nullptr) return Status::system;
+  State& state = *state_;
+  if (state.ended) return Status::ended;
+  std::uint32_t number = 0;
+  WriterSlot* slot = state.slot_at(building.slot.arena, building.slot.index, &number);
+  if (slot == nullptr || slot->state != SlotState::building) return Status::invalid;
+  const WriterArena& arena = state.arenas[slot->arena];
+  FrameHeader& header = *reinterpret_cast<FrameHeader*>(arena.mapping.data() + arena.slot_bytes * building.slot.index);
+  header.magic = kFrameMagic;
+  header.version = kVersion;
+  header.flags &= ~kFlagGivenAgain;
+  header.sequence = state.next_sequence;
+  if (!valid(header, arena.capacity())) return Status::invalid;
+
+  bool full = false;
+  state.each_open([&](WriterLink& link) {
+    state.attend(link);
+    if (link.open && state.must_wait(link)) full = true;
+  });
+  if (full) return Status::full;
+
+  header.sent_ns = monotonic_ns();
+  slot->sequence = state.next_sequence++;
+  slot->payload_bytes = header.payload_bytes;
+  slot->sent_ns = header.sent_ns;
+  slot->flags = header.flags;
+  slot->state = SlotState::sent;
+  slot->references = 1;  // our own, until every link has been asked
+  state.each_open([&](WriterLink& link) {
+    if (!state.make_room(link)) return;
+    set_bit(link.tables->held, number);
+    ++slot->references;
+    state.push(link, number, 0);
+    add(link.memory.writer->copies, copies);
+  });
+  full_fence();
+  state.each_open([](WriterLink& link) { State::ring_if_asleep(link); });
+  state.drop_reference(number);
+  return Status::ok;
+}
+
+void OutputPort::pump() noexcept {
+  if (state_ == nullptr) return;
+  state_->each_open([this](WriterLink& link) {
+    state_->collect(link);
+    if (link.open) state_->attend(link);
+  });
+}
+
+void OutputPort::end(LinkState how) noexcept {
+  if (state_ == nullptr || state_->ended || how == LinkState::open) return;
+  state_->ended = true;
+  state_->end_state = how;
+  pump();
+}
+
+bool OutputPort::has_ended() const noexcept { return state_ != nullptr && state_->ended; }
+
+bool OutputPort::drained() noexcept {
+  if (state_ == nullptr) return true;
+  pump();
+  bool all = true;
+  state_->each_open([&](WriterLink& link) {
+    if (link.pending_count() > 0 || (state_->load_read(link) && link.read != link.written)) all = false;
+  });
+  return all;
+}
+
+bool OutputPort::has_to_give_again() const noexcept {
+  bool any = false;
+  if (state_ != nullptr) state_->each_open([&](const WriterLink& link) { any = any || link.pending_count() > 0; });
+  return any;
+}
+
+void OutputPort::prepare_sleep() noexcept {
+  if (state_ == nullptr) return;
+  state_->each_open([](WriterLink& link) { link.memory.header->writer_sleeps.store(1, std::memory_order_relaxed); });
+  full_fence();
+}
+
+void OutputPort::cancel_sleep() noexcept {
+  if (state_ == nullptr) return;
+  state_->each_open([](WriterLink& link) { link.memory.header->writer_sleeps.store(0, std::memory_order_relaxed); });
+}
+
+std::uint64_t OutputPort::slot_count() const noexcept {
+  std::uint64_t count = 0;
+  for (std::uint32_t i = 0; state_ != nullptr && i < state_->enabled_count; ++i) count += state_->arenas[state_->by_size[i]].slot_count;
+  return count;
+}
+
+std::uint64_t OutputPort::slots_in_use() const noexcept {
+  std::uint64_t count = 0;
+  for (std::uint32_t i = 0; state_ != nullptr && i < state_->arena_count; ++i) count += state_->arenas[i].slot_count - state_->arenas[i].free_count;
+  return count;
+}
+
+std::uint64_t OutputPort::next_sequence() const noexcept { return state_ == nullptr ? 0 : state_->next_sequence; }
+
+}  // namespace hawse::plane

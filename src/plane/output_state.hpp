@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What an output port knows in its own memory. No reader can write here, so what a reader may return, and who still holds
+// what, is decided by this and by nothing in a link.
+//
+// Invariants. A slot's `references` is the number of links whose `held` bit for it is set. A free slot is in its arena's free
+// list, has no reference and no bit. `pending` holds slots of which the link holds the bit but no ring entry yet.
+#pragma once
+
+#include "plane/internal.hpp"
+
+namespace hawse::plane {
+
+inline constexpr std::uint16_t kNoSlot = 0xffff;
+static_assert(kMaxSlots < kNoSlot);
+
+enum class SlotState : std::uint8_t { free = 0, building = 1, sent = 2 };
+
+// Zero is a valid beginning: the table is mapped, never constructed. Indexed by the port's own number of a slot.
+struct WriterSlot {
+  std::uint64_t sequence;
+  std::uint64_t payload_bytes;
+  std::int64_t sent_ns;
+  std::uint32_t flags;
+  std::uint16_t references;
+  std::uint16_t next_free;
+  SlotState state;
+  std::uint8_t arena;
+};
+
+struct WriterArena {
+  Mapping mapping;
+  std::uint64_t slot_bytes = 0;
+  std::uint32_t id = 0;
+  std::uint32_t slot_count = 0;
+  std::uint32_t first = 0;  // the port's number of its slot 0
+  std::uint32_t free_count = 0;
+  std::uint16_t free_head = kNoSlot;  // last in, first out: the slot that is most likely still in a cache
+  bool enabled = false;
+
+  std::uint64_t capacity() const noexcept { return slot_bytes - kHeaderBytes; }
+};
+
+// Our copy of a ring entry: the one in the link belongs to whoever wrote there last.
+struct RingEntry {
+  std::uint64_t sequence;
+  std::uint16_t slot;
+};
+
+// Zero is a valid beginning.
+struct LinkTables {
+  std::uint64_t held[kMaxSlots / 64];
+  std::uint16_t pending[kMaxSlots];
+  RingEntry ring[kMaxQueue];
+};
+
+struct WriterLink {
+  Mapping mapping;
+  LinkMemory memory;
+  Bell bell;  // the reader's
+  LinkTables* tables = nullptr;
+  WhenFull when_full = WhenFull::block;
+  bool open = false;           // false: closed by its reader, or broken; it holds nothing
+  bool end_is_told = false;
+  std::uint64_t written = 0;   // our own cursors: the shared ones are only published to, or checked against these
+  std::uint64_t read = 0;
+  std::uint64_t reclaimed = 0;
+  std::uint32_t pending_next = 0, pending_end = 0;
+  std::int64_t blocked_since_ns = 0;
+
+  std::uint32_t pending_count() const noexcept { return pending_end - pending_next; }
+};
+
+struct OutputPort::State {
+  WriterArena arenas[kMaxArenas];
+  std::uint32_t arena_count = 0;
+  std::uint8_t by_size[kMaxArenas] = {};  // the enabled ones, smallest slots first
+  std::uint32_t enabled_count = 0;
+  std::uint32_t slot_total = 0;
+  WriterSlot* slots = nullptr;  // kMaxSlots
+  WriterLink* links[kMaxLinks] = {};
+  std::uint32_t link_limit = 0;  // links at or above are null
+  std::uint64_t next_sequence = 1;
+  std::uint64_t wanted_bytes = 0;  // of the allocate() that found no slot
+  bool wants_slot = false;
+  bool ended = false;
+  LinkState end_state = LinkState::open;
+
+  ~State();
+
+  // Slots.
+  WriterSlot* slot_at(std::uint32_t arena_id, std::uint32_t index, std::uint32_t* number) noexcept;
+  std::uint64_t place(std::uint32_t number) const noexcept;
+  WriterArena* arena_with_room(std::uint64_t payload_bytes, bool* fits_somewhere) noexcept;
+  void put_free(std::uint32_t number) noexcept;
+  void drop_reference(std::uint32_t number) noexcept;
+
+  // One link.
+  void push(WriterLink&, std::uint32_t number, std::uint32_t extra_flags) noexcept;
+  bool has_room(WriterLink&) noexcept;
+  bool must_wait(WriterLink&) noexcept;             // a blocking link without room: send() says full
+  bool load_read(WriterLink&) noexcept;             // false: what stands there is impossible; the link is failed
+  void drop_entries(WriterLink&, std::uint64_t up_to) noexcept;
+  void drop_pending(WriterLink&) noexcept;
+  bool make_room(WriterLink&) noexcept;             // by the link's policy; false: this frame is dropped, or the link is gone
+  void give_pending(WriterLink&) noexcept;
+  void collect(WriterLink&) noexcept;               // returned slots
+  void attend(WriterLink&) noexcept;                // has the reader closed? is there room for what waits? is the end to be told?
+  void hold_all_again(WriterLink&) noexcept;        // everything held becomes pending, in order
+  void forget(WriterLink&) noexcept;
+  void fail(WriterLink&) noexcept;
+  void tell_end(WriterLink&) noexcept;
+  static void ring_if_asleep(WriterLink&) noexcept;  // after full_fence()
+
+  template <class F>
+  void each_open(F&& f) noexcept {
+    for (std::uint32_t i = 0; i < link_limit; ++i)
+      if (links[i] != nullptr && links[i]->open) f(*links[i]);
+  }
+};
+
+}  // namespace hawse::plane

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What is counted and what is checked: histograms, the supervisor's view of a link, the rules of a frame header.
+#include <time.h>
+
+#include "plane/internal.hpp"
+
+namespace hawse::plane {
+namespace {
+
+// 0..15 have a bucket each; above, the four bits after the leading one choose among an octave's 16.
+std::uint32_t bucket_of(std::uint64_t ns) noexcept {
+  if (ns < 16) return static_cast<std::uint32_t>(ns);
+  const auto top = static_cast<std::uint32_t>(63 - __builtin_clzll(ns));
+  return (top - 3) * 16 + static_cast<std::uint32_t>(ns >> (top - 4) & 15);
+}
+
+std::uint64_t middle_of(std::uint32_t bucket) noexcept {
+  if (bucket < 16) return bucket;
+  const std::uint32_t shift = bucket / 16 - 1;
+  const std::uint64_t low = std::uint64_t{16 + bucket % 16} << shift;
+  return low + (std::uint64_t{1} << shift) / 2;
+}
+
+}  // namespace
+
+const char* to_string(Status status) noexcept {
+  switch (status) {
+    case Status::ok: return "ok";
+    case Status::empty: return "empty";
+    case Status::ended: return "ended";
+    case Status::full: return "full";
+    case Status::no_slot: return "no_slot";
+    case Status::too_large: return "too_large";
+    case Status::unknown_arena: return "unknown_arena";
+    case Status::corrupt: return "corrupt";
+    case Status::not_sealed: return "not_sealed";
+    case Status::system: return "system";
+    case Status::limit: return "limit";
+    case Status::invalid: return "invalid";
+  }
+  return "unknown";
+}
+
+void record(Histogram& histogram, std::uint64_t ns) noexcept {
+  add(histogram.count, 1);
+  add(histogram.sum_ns, ns);
+  if (ns > histogram.max_ns.load(std::memory_order_relaxed)) histogram.max_ns.store(ns, std::memory_order_relaxed);
+  add(histogram.buckets[bucket_of(ns)], 1);
+}
+
+// Counts the buckets themselves: `count` may be ahead of them, or garbage where a hostile node owns the histogram.
+std::uint64_t quantile(const Histogram& histogram, double q) noexcept {
+  std::uint64_t total = 0;
+  for (const auto& bucket : histogram.buckets) total += bucket.load(std::memory_order_relaxed);
+  if (total == 0) return 0;
+  const double wanted = (q < 0 ? 0 : q > 1 ? 1 : q) * static_cast<double>(total);
+  double seen = 0;
+  std::uint32_t last = 0;
+  for (std::uint32_t i = 0; i < kHistogramBuckets; ++i) {
+    const std::uint64_t here = histogram.buckets[i].load(std::memory_order_relaxed);
+    if (here == 0) continue;
+    last = i;
+    seen += static_cast<double>(here);
+    if (seen >= wanted) break;
+  }
+  return middle_of(last);
+}
+
+std::int64_t monotonic_ns() noexcept {
+  timespec now{};
+  ::clock_gettime(CLOCK_MONOTONIC, &now);
+  return std::int64_t{now.tv_sec} * 1'000'000'000 + now.tv_nsec;
+}
+
+std::uint64_t dtype_bytes(Dtype dtype) noexcept {
+  switch (dtype) {
+    case Dtype::boolean: case Dtype::int8: case Dtype::uint8: return 1;
+    case Dtype::int16: case Dtype::uint16: case Dtype::float16: case Dtype::bfloat16: return 2;
+    case Dtype::int32: case Dtype::uint32: case Dtype::float32: return 4;
+    case Dtype::int64: case Dtype::uint64: case Dtype::float64: case Dtype::complex64: return 8;
+    case Dtype::complex128: return 16;
+    case Dtype::none: break;
+  }
+  return 0;
+}
+
+bool valid(const FrameHeader& header, std::uint64_t slot_payload_bytes) noexcept {
+  if (header.magic != kFrameMagic || header.version != kVersion || header.sequence == 0) return false;
+  if (header.type == FrameType::none || header.type > FrameType::control || header.dtype > Dtype::complex128) return false;
+  if (header.format > PixelFormat::yuv420p || header.rank > kMaxRank) return false;
+  if ((header.flags & ~(kFlagGivenAgain | kFlagEndOfStreamControl)) != 0) return false;
+  if (header.rate_numerator != 0 && header.rate_denominator == 0) return false;  // somebody will divide
+  if (header.payload_bytes > slot_payload_bytes) return false;
+  if (header.rank == 0) return true;
+  // 1 where there is no dtype: a shape never promises more elements than there are bytes. An empty axis makes the whole
+  // empty, but the other axes stay within 2^48, so that no reader's product of them overflows into something small.
+  std::uint64_t bytes = dtype_bytes(header.dtype) == 0 ? 1 : dtype_bytes(header.dtype);
+  bool empty = false;
+  for (std::uint32_t i = 0; i < header.rank; ++i) {
+    if (header.shape[i] == 0) {
+      empty = true;
+    } else if (header.shape[i] > kMaxFrameBytes || bytes > (std::uint64_t{1} << 62) / header.shape[i]) {
+      return false;
+    } else {
+      bytes *= header.shape[i];
+    }
+  }
+  return empty || bytes <= header.payload_bytes;
+}
+
+Status LinkView::map(int fd, LinkView* out) noexcept {
+  LinkMemory memory;
+  return open_link(fd, &out->mapping_, &memory);
+}
+
+namespace {
+LinkHeader& header_of(const Mapping& mapping) noexcept { return *reinterpret_cast<LinkHeader*>(mapping.data()); }
+
+LinkState checked(std::uint32_t state) noexcept {
+  return state == static_cast<std::uint32_t>(LinkState::open) ? LinkState::open : state == static_cast<std::uint32_t>(LinkState::ended) ? LinkState::ended : LinkState::failed;
+}
+
+// The first verdict stays.
+void set_state(std::atomic<std::uint32_t>& word, LinkState state) noexcept {
+  auto open = static_cast<std::uint32_t>(LinkState::open);
+  word.compare_exchange_strong(open, static_cast<std::uint32_t>(state), std::memory_order_release, std::memory_order_relaxed);
+}
+}  // namespace
+
+const WriterStats& LinkView::writer() const noexcept { return *reinterpret_cast<const WriterStats*>(mapping_.data() + kWriterStatsOffset); }
+const ReaderStats& LinkView::reader() const noexcept { return *reinterpret_cast<const ReaderStats*>(mapping_.data() + kReaderStatsOffset); }
+std::uint64_t LinkView::written() const noexcept { return header_of(mapping_).written.load(std::memory_order_relaxed); }
+std::uint64_t LinkView::read() const noexcept { return header_of(mapping_).read.load(std::memory_order_relaxed); }
+LinkState LinkView::writer_state() const noexcept { return checked(header_of(mapping_).writer_state.load(std::memory_order_relaxed)); }
+LinkState LinkView::reader_state() const noexcept { return checked(header_of(mapping_).reader_state.load(std::memory_order_relaxed)); }
+void LinkView::end_for_writer(LinkState state) noexcept { set_state(header_of(mapping_).writer_state, state); }  // [link.writer_state]
+void LinkView::end_for_reader(LinkState state) noexcept { set_state(header_of(mapping_).reader_state, state); }  // [link.reader_state]
+
+}  // namespace hawse::plane

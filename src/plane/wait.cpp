@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// One sleep for everything a node has. No ring is lost: the doorbell's value is taken before the last look, peers ring
+// whoever said that it sleeps, and a ring since the wait before ends this one at once.
+#include "plane/internal.hpp"
+
+namespace hawse::plane {
+namespace {
+
+constexpr int kLooksPerClock = 32;  // reading the clock costs as much as some looks
+
+struct Wanted {
+  bool input, room;
+};
+
+bool is_ready(const Ends& ends, const Wanted& wanted) noexcept {
+  for (std::size_t i = 0; wanted.input && i < ends.input_count; ++i)
+    if (ends.inputs[i]->has_unread()) return true;
+  bool can_send = ends.output_count > 0, any_ended = false, drained = true;
+  for (std::size_t i = 0; i < ends.output_count; ++i) {
+    OutputPort& output = *ends.outputs[i];
+    if (wanted.room) {
+      can_send = output.can_send() && can_send;
+    } else if (output.has_ended()) {
+      any_ended = true;
+      drained = output.drained() && drained;
+    } else if (output.has_to_give_again()) {
+      output.pump();
+    }
+  }
+  return wanted.room ? can_send : !wanted.input && any_ended && drained;
+}
+
+bool wants_rings(const OutputPort& output, const Wanted& wanted) noexcept { return wanted.room || output.has_ended() || output.has_to_give_again(); }
+
+bool spin(Bell& bell, const Ends& ends, const Wanted& wanted, std::int64_t until_ns) noexcept {
+  do {
+    for (int i = 0; i < kLooksPerClock; ++i) {
+      if (bell.rang() || is_ready(ends, wanted)) return true;
+      pause_cpu();
+    }
+  } while (monotonic_ns() < until_ns);
+  return false;
+}
+
+}  // namespace
+
+void wait(Bell& bell, const Ends& ends, bool wait_for_input, bool wait_for_room, std::int64_t spin_ns, std::int64_t timeout_ns) noexcept {
+  const Wanted wanted{wait_for_input, wait_for_room};
+  for (std::size_t i = 0; i < ends.output_count; ++i) ends.outputs[i]->pump();
+  if (bell.rang() || is_ready(ends, wanted) || timeout_ns == 0) return;
+  const std::int64_t start_ns = spin_ns > 0 || timeout_ns > 0 ? monotonic_ns() : 0;
+  if (spin_ns > 0 && spin(bell, ends, wanted, start_ns + (timeout_ns > 0 && timeout_ns < spin_ns ? timeout_ns : spin_ns))) return;
+
+  for (std::size_t i = 0; wanted.input && i < ends.input_count; ++i) ends.inputs[i]->prepare_sleep();
+  for (std::size_t i = 0; i < ends.output_count; ++i)
+    if (wants_rings(*ends.outputs[i], wanted)) ends.outputs[i]->prepare_sleep();
+  if (!is_ready(ends, wanted)) {
+    const std::int64_t left_ns = timeout_ns < 0 ? -1 : timeout_ns - (monotonic_ns() - start_ns);
+    if (timeout_ns < 0 || left_ns > 0) bell.wait(bell.heard(), left_ns);
+    bell.rang();
+  }
+  for (std::size_t i = 0; wanted.input && i < ends.input_count; ++i) ends.inputs[i]->cancel_sleep();
+  for (std::size_t i = 0; i < ends.output_count; ++i) ends.outputs[i]->cancel_sleep();
+}
+
+}  // namespace hawse::plane
