@@ -23,6 +23,7 @@ constexpr const char* kSchema =
 
 SQLite::Database open_or_throw(const std::filesystem::path& file) {
   SQLite::Database database(file.string(), SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE, kBusyTimeout_ms);
+  ::sqlite3_db_config(database.getHandle(), SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);  // else every short use ends with a wait for the disk
   const int version = database.execAndGet("PRAGMA user_version").getInt();
   if (version == kSchemaVersion) {
     database.exec("PRAGMA synchronous = NORMAL");
