@@ -172,7 +172,7 @@ void Endpoint::finish_streams() {
 }
 
 void Endpoint::stay() {
-  wait_until(false, true, -1, [this] { return std::all_of(outputs_.begin(), outputs_.end(), [](const auto& output) { return output->port().drained(); }); });
+  wait_until(false, true, -1, [this] { return std::all_of(outputs_.begin(), outputs_.end(), [](const auto& output) { return output->settled(); }); });
 }
 
 void Endpoint::abandon() noexcept {
@@ -254,18 +254,17 @@ bool Endpoint::sleep_until(std::int64_t monotonic_ns) {
 
 void Endpoint::pump() noexcept {
   for (const auto& output : outputs_)
-    if (output->replaced()) output->port().pump();
+    if (output->port().has_to_give_again()) output->port().pump();
 }
 
 // The bell is read first, then everything is looked at once more: whatever happens after that look rings it.
 bool Endpoint::sleep_once(bool inputs, bool outputs, std::int64_t timeout_ns, bool (*ready)(void*), void* context) {
   const std::uint32_t seen = bell_.value();
-  const auto rings_us = [&](const PortOutput& output) { return outputs || output.replaced(); };
   for (const auto& output : outputs_)
-    if (rings_us(*output)) output->port().prepare_sleep();
+    if (outputs || output->port().has_to_give_again()) output->port().prepare_sleep();
   if (inputs)
     for (Link& link : links_)
-      if (link.connected && !link.ended) link.end->link.prepare_sleep();
+      if (!link.ended) link.end->link.prepare_sleep();
   pump();
   const bool is_ready = !channel_.pending() && ready(context);
   if (!is_ready && !channel_.pending()) {
@@ -276,11 +275,10 @@ bool Endpoint::sleep_once(bool inputs, bool outputs, std::int64_t timeout_ns, bo
     page_.add_waited(plane::monotonic_ns() - begin_ns);
     page_.set(before);
   }
-  for (const auto& output : outputs_)
-    if (rings_us(*output)) output->port().cancel_sleep();
+  for (const auto& output : outputs_) output->port().cancel_sleep();
   if (inputs)
     for (Link& link : links_)
-      if (link.connected && !link.ended) link.end->link.cancel_sleep();
+      if (!link.ended) link.end->link.cancel_sleep();
   return is_ready;
 }
 

@@ -153,12 +153,13 @@ void PortOutput::end() noexcept {
   if (!std::exchange(ended_, true)) port_->end(plane::LinkState::ended);
 }
 
+bool PortOutput::settled() noexcept { return !connected() || (port_->drained() && port_->slots_in_use() == 0); }
+
 // ---- messages -----------------------------------------------------------------------------------------------------------
 
 void PortOutput::set_link(std::uint32_t index, int link_fd, int doorbell_fd, std::uint32_t queue, plane::WhenFull when_full) {
   if (index >= links_.size()) throw Error(ErrorCode::internal, "connect output '" + name_ + "'", "link " + std::to_string(index));
   LinkWatch& watch = links_[index];
-  if (watch.header) replaced_ = true;
   plane::Status status = plane::Mapping::map(link_fd, sizeof(plane::LinkHeader), false, &watch.header);
   if (status == plane::Status::ok) status = port_->set_link(index, link_fd, doorbell_fd, queue, when_full);
   if (status != plane::Status::ok) broken(name_, "connect", status);

@@ -49,8 +49,8 @@ class PortOutput : public Output {
 
   const std::string& name() const noexcept { return name_; }
   plane::OutputPort& port() noexcept { return *port_; }
-  bool replaced() const noexcept { return replaced_; }  // a reader was replaced: frames may wait to be given again
-  void end() noexcept;                                  // no more frames
+  void end() noexcept;      // no more frames
+  bool settled() noexcept;  // after end(): no reader holds or awaits a frame, so that none can have to be given again
 
   // Messages of the runtime.
   void set_link(std::uint32_t index, int link_fd, int doorbell_fd, std::uint32_t queue, plane::WhenFull);
@@ -79,7 +79,7 @@ class PortOutput : public Output {
   std::string name_;
   std::shared_ptr<plane::OutputPort> port_;
   std::vector<LinkWatch> links_;
-  bool replaced_ = false, ended_ = false;
+  bool ended_ = false;
   bool asked_ = false;            // a `grow` is unanswered
   std::uint32_t arriving_ = 0;    // arenas that are mapped and not yet enabled
   std::string refusal_;           // of the last `grow`
