@@ -1,0 +1,284 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A node's life under the runtime: hello, import, setup(), frames, finish(), close().
+
+Failure. An exception of the user's code becomes one `failed` message, with the user's own lines of its traceback, and exit code 1. The runtime's
+    hang-up ends the process at once, whatever it is doing (native/loop.cpp watches for it).
+"""
+from __future__ import annotations
+
+import os
+import sys
+from time import perf_counter_ns, time_ns
+
+from hawse import _calls, _plane
+from hawse._messages import Control
+from hawse._node import Log
+from hawse._outputs import Output, Outputs
+from hawse._ports import Member
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import TracebackType
+    from typing import Any
+
+    from hawse._frames import Frame
+    from hawse._node import Node
+
+PROTOCOL = 1
+_TEXT_CHARACTERS = 9000  # at most 6 bytes each in JSON: fits a message
+_FINISHED = 3
+_SDK = os.path.dirname(os.path.abspath(__file__)) + os.sep
+
+
+class _Failed(Exception):
+    """The user's code failed in `phase`; the reason is __cause__."""
+
+    def __init__(self, phase: str) -> None:
+        super().__init__(phase)
+        self.phase = phase
+
+
+class _Phase:
+    """with _Phase("setup"): what leaves it is a failure of that phase."""
+
+    __slots__ = ("_name",)
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+        if error is not None and not isinstance(error, _Failed):
+            raise _Failed(self._name) from error
+
+
+class Host:
+    def __init__(self, fd: int) -> None:
+        self._control = Control(fd)
+        self._member = Member(self._control, exit_on_hangup=True)
+        self._calls: _calls.Calls
+
+    def run(self) -> None:
+        """To the end of the stream. Raises _Failed."""
+        self._greet()
+        member = self._member
+        while not member.begun:
+            member.wait_message()
+        started_ns = perf_counter_ns()
+        with _Phase("import"):
+            self._calls = self._make_calls(self._load())
+        imported_ns = perf_counter_ns()
+        try:
+            with _Phase("setup"):
+                self._calls.setup(member.configuration.get("params") or {})
+            self._control.send({"type": "ready", "phases": {"import_ns": imported_ns - started_ns, "setup_ns": perf_counter_ns() - imported_ns}})
+            while not member.started:
+                member.wait_message()
+            self._stream()
+            self._finish()
+        except BaseException:
+            self._close_after_failure()
+            raise
+        with _Phase("close"):
+            self._calls.close()
+
+    def _greet(self) -> None:
+        version = ".".join(map(str, sys.version_info[:3]))
+        from hawse import __version__
+        self._control.send({"type": "hello", "protocol": PROTOCOL, "pid": os.getpid(), "sdk": __version__, "language": f"python {version}"})
+
+    # ---- the user's class -----------------------------------------------------------------------------------------------------
+
+    def _load(self) -> type[Node]:
+        configuration = self._member.configuration
+        entry = configuration["entry"]
+        _add_to_path(configuration.get("path", []))
+        if entry.get("file"):
+            module = _import_file(entry["file"])
+        else:
+            import importlib
+            module = importlib.import_module(entry["module"])
+        found = getattr(module, entry["class"], None)
+        if found is None:
+            raise AttributeError(f"{entry.get('file') or entry['module']} has no class {entry['class']}")
+        return found  # type: ignore[no-any-return]
+
+    def _make_calls(self, node_class: type[Node]) -> _calls.Calls:
+        member, configuration = self._member, self._member.configuration
+        outputs = Outputs()
+        types: dict[str, tuple[str, ...]] = {}
+        for port, described in zip(member.outputs, configuration["outputs"]):
+            outputs[port.name] = Output(port.name, port.build)
+            kind = described.get("type") or "any"
+            types[port.name] = () if kind == "any" else tuple(kind.split("|"))
+        declared = list(getattr(node_class, "outputs", ()))
+        default = declared[0] if declared else next(iter(types), "out")
+        log = Log(self._log, configuration.get("log_level", "info"))
+        node = _calls.make_node(node_class, configuration["node"], outputs, default, log, self._progress)
+        ports = {port.name: port for port in member.outputs}
+
+        def emit(name: str, frame: Frame) -> None:
+            port = ports.get(name)
+            if port is not None:
+                port.send(frame)
+
+        return _calls.Calls(node, member.input_names, types, emit)
+
+    def _log(self, level: str, text: str) -> None:
+        self._control.send({"type": "log", "level": level, "time_ns": time_ns(), "text": _clean(text)})
+
+    def _progress(self, what: str, done: int, total: int = 0, unit: str = "") -> None:
+        self._control.send({"type": "progress", "what": _clean(what), "done": int(done), "total": int(total), "unit": unit})
+
+    # ---- frames -----------------------------------------------------------------------------------------------------------------
+
+    def _stream(self) -> None:
+        if self._calls.is_source:
+            with _Phase("produce"):
+                self._produce()
+        else:
+            with _Phase("process"):
+                self._process()
+
+    def _process(self) -> None:
+        calls, member, loop = self._calls, self._member, self._member.loop
+        process = [calls.process[index] for index in member.link_inputs]
+        deliver, following = calls.deliver, loop.next
+        while True:
+            came = following(-1)
+            if came.__class__ is tuple:
+                frame, link = came
+                came = None
+                result = process[link](frame)
+                if result is not None:
+                    deliver(result)
+                frame = result = None  # the frame is given back before the wait for the next
+            elif came == 0:
+                member.read_messages()
+            else:
+                return
+
+    def _produce(self) -> None:
+        member, loop = self._member, self._member.loop
+        steps = self._calls.produce()
+        try:
+            while not member.stopping:
+                loop.enter()
+                if next(steps, steps) is steps:
+                    break
+                loop.leave()
+                member.read_messages()
+        finally:
+            steps.close()
+
+    def _finish(self) -> None:
+        with _Phase("finish"):
+            self._calls.finish()
+        member = self._member
+        member.end_outputs()
+        member.loop.set_state(_FINISHED)
+        self._control.send({"type": "finished"})
+        member.wait_drained()
+        member.close_inputs()
+
+    # ---- failure ------------------------------------------------------------------------------------------------------------------
+
+    def _close_after_failure(self) -> None:
+        try:
+            self._calls.close()
+        except Exception as error:  # the first failure is the one to report
+            print(f"close() failed, too: {error!r}", file=sys.stderr)
+
+    def report(self, failure: _Failed) -> None:
+        error = failure.__cause__
+        assert error is not None
+        summary, text = describe(error)
+        sequence = self._member.loop.sequence if failure.phase == "process" else 0
+        self._control.send({"type": "failed", "summary": summary[:2000], "traceback": text[-_TEXT_CHARACTERS + 2000 :], "sequence": sequence,
+                            "phase": failure.phase})
+
+
+def _clean(text: str) -> str:
+    """Text that any JSON reader takes: no lone surrogates, not too long."""
+    text = str(text).encode("utf-8", "backslashreplace").decode()
+    return text if len(text) <= _TEXT_CHARACTERS else text[:_TEXT_CHARACTERS] + f"... ({len(text)} characters)"
+
+
+def describe(error: BaseException) -> tuple[str, str]:
+    """(summary, traceback): the user's own lines, without those of the host above them and of the package below them."""
+    import traceback
+    described = traceback.TracebackException.from_exception(error)
+    seen: Any = described
+    while seen is not None:
+        lines = [line for line in seen.stack if not line.filename.startswith((_SDK, "<frozen importlib"))]
+        while lines and f"{os.sep}asyncio{os.sep}" in lines[0].filename:
+            del lines[0]
+        if lines:
+            seen.stack[:] = lines
+        seen = seen.__cause__ or (None if seen.__suppress_context__ else seen.__context__)
+    summary = "".join(traceback.format_exception_only(type(error), error)).strip()
+    return _clean(summary), _clean("".join(described.format()))
+
+
+def _add_to_path(folders: list[str]) -> None:
+    """In front of what is there, .pth files honoured."""
+    if not folders:
+        return
+    import site
+    before = list(sys.path)
+    for folder in folders:
+        site.addsitedir(folder)
+    added = [entry for entry in sys.path if entry not in before]
+    sys.path[:] = added + before
+
+
+def _import_file(path: str) -> Any:
+    """The module in a file, with its folder on the path for what lies beside it."""
+    from importlib.util import module_from_spec, spec_from_file_location
+    sys.path.insert(0, os.path.dirname(path))
+    name = os.path.basename(path).rsplit(".", 1)[0]
+    if name in sys.modules or not name.isidentifier():
+        name = f"hawse_node_{name}"
+    spec = spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{path} is not a Python file")
+    module = module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def control_fd() -> int:
+    """The node's socket: inherited (HAWSE_FD, else 3), or joined at HAWSE_SOCKET with HAWSE_TOKEN where nobody else did that."""
+    address = os.environ.get("HAWSE_SOCKET")
+    if "HAWSE_FD" in os.environ or not address:
+        return int(os.environ.get("HAWSE_FD", "3"))
+    import _socket
+    from hawse._json import dumps
+    connection = _socket.socket(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
+    connection.connect(address)
+    connection.send(dumps({"type": "join", "token": os.environ.get("HAWSE_TOKEN", ""), "pid": os.getpid(), "init": False}).encode())
+    return connection.detach()
+
+
+def main() -> int:
+    """The body of `python3 -I -u -B hawse/_main.py`. Exit code 0, 1 after a failure, 2 when nobody started it as a node."""
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:
+            stream.reconfigure(line_buffering=True, write_through=False)  # type: ignore[union-attr]
+    try:
+        host = Host(control_fd())
+    except OSError as error:
+        print(f"hawse: a node is started by `hawse run`; no control socket is here ({error})", file=sys.stderr)
+        return 2
+    try:
+        host.run()
+    except _Failed as failure:
+        host.report(failure)
+        for stream in (sys.stdout, sys.stderr):
+            if stream is not None:
+                stream.flush()
+        os._exit(1)  # not through the interpreter's end: threads of the failed node could hold it up
+    return 0

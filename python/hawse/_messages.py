@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The control socket: one JSON object a message, with file descriptors (docs/protocol.md).
+
+Only `_socket` is used: the `socket` module builds enumerations for milliseconds, and a node starts often.
+"""
+from __future__ import annotations
+
+import _socket
+
+from hawse._json import dumps, loads
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+MAX_MESSAGE_BYTES = 65536
+_INT_BYTES = 4
+_ANCILLARY_BYTES = _socket.CMSG_SPACE(8 * _INT_BYTES)
+
+
+class Control:
+    """Threading: any thread may send; one receives."""
+
+    def __init__(self, fd: int) -> None:
+        self._socket = _socket.socket(_socket.AF_UNIX, _socket.SOCK_SEQPACKET, 0, fd)
+        self._socket.settimeout(None)
+
+    def fileno(self) -> int:
+        return self._socket.fileno()
+
+    def send(self, message: dict[str, Any]) -> bool:
+        """False: the other end is gone."""
+        data = dumps(message).encode()
+        if len(data) > MAX_MESSAGE_BYTES:
+            raise ValueError(f"a control message of {len(data)} bytes; the most is {MAX_MESSAGE_BYTES}")
+        try:
+            self._socket.send(data, _socket.MSG_NOSIGNAL)
+        except (BrokenPipeError, ConnectionResetError):
+            return False
+        return True
+
+    def receive(self, wait: bool = True) -> tuple[dict[str, Any], list[int]] | None:
+        """The next message and its descriptors, now the caller's. None: nothing there (without `wait`), or the other end is gone (with it)."""
+        flags = _socket.MSG_CMSG_CLOEXEC | (0 if wait else _socket.MSG_DONTWAIT)
+        try:
+            data, ancillary, _, _ = self._socket.recvmsg(MAX_MESSAGE_BYTES, _ANCILLARY_BYTES, flags)
+        except (BlockingIOError, ConnectionResetError):
+            return None
+        if not data:
+            return None
+        fds = []
+        for level, kind, content in ancillary:
+            if level == _socket.SOL_SOCKET and kind == _socket.SCM_RIGHTS:
+                for at in range(0, len(content) - _INT_BYTES + 1, _INT_BYTES):
+                    fds.append(int.from_bytes(content[at : at + _INT_BYTES], "little"))
+        return loads(data.decode()), fds
+
+    def hang_up(self) -> None:
+        try:
+            self._socket.shutdown(_socket.SHUT_RDWR)
+        except OSError:
+            pass
+        self._socket.close()

@@ -1,0 +1,220 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A member of a session: its end of the control protocol, its ports and their memory. The node's host and an embedding program are both one.
+
+Invariants. The driving thread alone reads the socket and touches the ports; the plane's Loop wakes it when a message comes.
+    Every descriptor received is closed here once the plane has mapped it.
+"""
+from __future__ import annotations
+
+import os
+
+from hawse import _plane
+from hawse._messages import Control
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Callable
+
+    from hawse._outputs import Spec
+
+WHEN_FULL = ("block", "drop_oldest", "drop_newest", "latest")
+_PAGE = 4096
+_LARGE_BYTES = 16 << 20
+
+
+class Gone(Exception):
+    """The runtime hung up."""
+
+
+class OutPort:
+    """One connected output: sends frames, and asks for memory where it needs some."""
+
+    def __init__(self, member: Member, index: int, name: str) -> None:
+        self.index, self.name = index, name
+        self.native = _plane.OutputPort()
+        self.queues: dict[int, int] = {}  # link index to its queue
+        self.slot_bytes = 0               # of the largest arena
+        self.sized = False                # one size was enough so far
+        self.granted = False              # the last growth was
+        self.refused = ""                 # why the last growth was refused
+        self.full = False                 # more slots were refused: from now on wait for a return
+        self._member = member
+
+    def build(self, spec: Spec) -> _plane.Frame:
+        frame = self.native.build(*spec)
+        while isinstance(frame, int):
+            self._make_way(frame, spec[6])
+            frame = self.native.build(*spec)
+        return frame
+
+    def send(self, frame: _plane.Frame) -> None:
+        """Waits where a blocking edge is full."""
+        status = self.native.send(frame)
+        while status:
+            self._make_way(status, frame.nbytes)
+            status = self.native.send(frame)
+
+    def _make_way(self, status: int, payload_bytes: int) -> None:
+        """Does what comes before the next try: FULL, TOO_LARGE or NO_SLOT said that there is no way through yet."""
+        loop, native = self._member.loop, self.native
+        if status == _plane.FULL:
+            loop.wait_room(native, -1)
+        elif status == _plane.TOO_LARGE:
+            if not self._grow(payload_bytes, self._first_slots(payload_bytes)):
+                raise MemoryError(f"output {self.name!r} has no memory for a frame of {payload_bytes} bytes: {self.refused}")
+        elif native.unread:
+            loop.wait_slot(native, -1)  # the readers have yet to read some: those come back
+        elif not self.full:
+            # The readers have read everything and hold on to it, or this node builds many: more slots, as far as the limit goes.
+            self.full = not self._grow(payload_bytes, min(native.slot_count, _plane.MAX_SLOTS - native.slot_count))
+        elif native.building >= native.slots_in_use:
+            raise MemoryError(f"output {self.name!r}: {native.building} frames are being built and none was sent: {self.refused}")
+        else:
+            loop.wait_slot(native, -1)
+        self._member.read_messages()
+
+    def _first_slots(self, payload_bytes: int) -> int:
+        """A queue's depth of unread frames on the deepest edge, plus one being built, one in each reader's hands (most have one or two), one spare."""
+        slots = max(self.queues.values(), default=1) + 4
+        if payload_bytes >= _LARGE_BYTES:
+            slots = min(slots, 8)
+        return max(slots, 2 + len(self.queues))
+
+    def _grow(self, payload_bytes: int, slots: int) -> bool:
+        needed = payload_bytes + _plane.HEADER_BYTES
+        if self.sized and needed > self.slot_bytes:
+            needed += needed // 4  # sizes vary: don't come back for every record
+        slot_bytes = max(-(-needed // _PAGE) * _PAGE, self.slot_bytes)
+        self.granted, self.refused = False, ""
+        if slots <= 0:
+            self.refused = f"an output has at most {_plane.MAX_SLOTS} slots"
+            return False
+        self._member.control.send({"type": "grow", "port": self.index, "slot_bytes": slot_bytes, "slots": slots})
+        while not self.granted and not self.refused:
+            self._member.wait_message()
+        if self.granted:
+            self.slot_bytes, self.sized = max(self.slot_bytes, slot_bytes), True
+        return self.granted
+
+
+class Member:
+    """Configured by the runtime's `configure`; then `loop`, `inputs`, `outputs` and the links are there."""
+
+    def __init__(self, control: Control, exit_on_hangup: bool) -> None:
+        self.control = control
+        self.stopping = False
+        self.begun = False
+        self.started = False
+        self.configuration: dict[str, Any] = {}
+        self.outputs: list[OutPort] = []
+        self.links: list[_plane.InputLink] = []
+        self.link_inputs: list[int] = []  # link number to index of its input
+        self.input_names: list[str] = []
+        self.loop: _plane.Loop
+        self._exit_on_hangup = exit_on_hangup
+        self._handlers: dict[str, Callable[[dict[str, Any], list[int]], None]] = {
+            "configure": self._configure, "output_link": self._output_link, "input_link": self._input_link, "begin": self._begin,
+            "start": self._start, "stop": self._stop, "arena": self._arena, "input_arena": self._input_arena,
+            "arena_ready": self._arena_ready, "arena_refused": self._arena_refused,
+        }
+
+    # ---- messages -------------------------------------------------------------------------------------------------------
+
+    def wait_message(self) -> None:
+        """One message, waited for."""
+        received = self.control.receive()
+        if received is None:
+            self._gone()
+        else:
+            self._handle(*received)
+
+    def read_messages(self) -> None:
+        """All messages that are there."""
+        if not self.loop.messages():
+            return
+        while True:
+            received = self.control.receive(wait=False)
+            if received is None:
+                break
+            self._handle(*received)
+        if self.loop.hung_up:
+            self._gone()
+
+    def _gone(self) -> None:
+        if self._exit_on_hangup:
+            os._exit(1)
+        raise Gone("the runtime has hung up")
+
+    def _handle(self, message: dict[str, Any], fds: list[int]) -> None:
+        try:
+            handler = self._handlers.get(message["type"])
+            if handler is not None:
+                handler(message, fds)
+        finally:
+            for fd in fds:
+                os.close(fd)
+
+    def _configure(self, message: dict[str, Any], fds: list[int]) -> None:
+        self.configuration = message
+        self.loop = _plane.Loop(fds[0], fds[1], message.get("spin_ns", 0))
+        self.loop.watch(self.control.fileno(), fds[0], self._exit_on_hangup)
+        self.input_names = [port["port"] for port in message["inputs"]]
+        first = message.get("first_sequence", {})
+        for index, port in enumerate(message["outputs"]):
+            output = OutPort(self, index, port["port"])
+            output.native.set_next_sequence(first.get(port["port"], 1))
+            self.loop.add_output(output.native)
+            self.outputs.append(output)
+        for link in message["links"]:
+            self.links.append(_plane.InputLink())
+            self.loop.add_input(self.links[-1])
+            self.link_inputs.append(link["input"])
+
+    def _output_link(self, message: dict[str, Any], fds: list[int]) -> None:
+        port = self.outputs[message["port"]]
+        port.native.set_link(message["index"], fds[0], fds[1], message["queue"], WHEN_FULL.index(message["when_full"]))
+        port.queues[message["index"]] = message["queue"]
+
+    def _input_link(self, message: dict[str, Any], fds: list[int]) -> None:
+        self.links[message["link"]].connect(fds[0], fds[1])
+
+    def _begin(self, message: dict[str, Any], fds: list[int]) -> None:
+        self.begun = True
+
+    def _start(self, message: dict[str, Any], fds: list[int]) -> None:
+        self.started = True
+
+    def _stop(self, message: dict[str, Any], fds: list[int]) -> None:
+        self.stopping = True
+
+    def _arena(self, message: dict[str, Any], fds: list[int]) -> None:
+        self.outputs[message["port"]].native.add_arena(fds[0], message["arena"], message["slot_bytes"], message["slots"])
+        self.control.send({"type": "mapped", "port": message["port"], "arena": message["arena"]})
+
+    def _input_arena(self, message: dict[str, Any], fds: list[int]) -> None:
+        self.links[message["link"]].add_arena(fds[0], message["arena"], message["slot_bytes"], message["slots"])
+
+    def _arena_ready(self, message: dict[str, Any], fds: list[int]) -> None:
+        port = self.outputs[message["port"]]
+        port.native.enable_arena(message["arena"])
+        port.granted = True
+
+    def _arena_refused(self, message: dict[str, Any], fds: list[int]) -> None:
+        self.outputs[message["port"]].refused = message["reason"] or "refused"
+
+    # ---- the end ----------------------------------------------------------------------------------------------------------
+
+    def end_outputs(self) -> None:
+        for output in self.outputs:
+            output.native.end(1)
+
+    def wait_drained(self) -> None:
+        """Until every reader has read everything, or is gone: frames may have to be given again until then."""
+        for output in self.outputs:
+            while not output.native.drained():
+                self.loop.wait_drained(output.native, -1)
+                self.read_messages()
+
+    def close_inputs(self) -> None:
+        for link in self.links:
+            link.close()

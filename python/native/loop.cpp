@@ -1,0 +1,453 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Loop: what the driving thread of a node sits in. It waits for the next frame of any input (fairly, one link after the other), for room and
+// for slots of an output, keeps the node page, and watches the control socket.
+//
+// Watching.   A small native thread (it never takes the GIL) sits in epoll on the socket, edge-triggered. A message sets a flag and rings the
+//             node's own doorbell, so that one futex wait covers frames and control; a hang-up ends the process even while user code runs.
+// Sleeping.   Read the bell, prepare_sleep() on each end, look once more at the ends and the flag, then sleep on the value read: a ring
+//             in between makes the futex return at once.
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/epoll.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdlib>
+
+#include "objects.hpp"
+
+namespace hawse::python {
+
+// Shared by the loop and its watching thread; freed by whichever lets go last.
+struct Watch {
+  std::atomic<std::uint32_t> owners;
+  std::atomic<bool> message;   // [watch.message] thread releases, loop acquires
+  std::atomic<bool> hung_up;
+  plane::Bell bell;
+  int epoll_fd, socket_fd;
+  bool exit_on_hangup;
+};
+
+namespace {
+
+LoopObject* loop_of(PyObject* self) { return reinterpret_cast<LoopObject*>(self); }
+plane::NodePage* page_of(LoopObject* loop) { return reinterpret_cast<plane::NodePage*>(loop->page.data()); }
+
+// Counters that this process alone writes: no locked instruction needed.
+void add(std::atomic<std::uint64_t>& counter, std::uint64_t amount) {
+  counter.store(counter.load(std::memory_order_relaxed) + amount, std::memory_order_relaxed);
+}
+
+void set_state(LoopObject* loop, plane::NodeState state) {
+  plane::NodePage* page = page_of(loop);
+  if (page == nullptr || page->state.load(std::memory_order_relaxed) == static_cast<std::uint32_t>(state)) return;
+  page->since_ns.store(static_cast<std::uint64_t>(plane::monotonic_ns()), std::memory_order_relaxed);
+  page->state.store(static_cast<std::uint32_t>(state), std::memory_order_release);
+}
+
+// ---- the watching thread ------------------------------------------------------------------------------------------------------
+
+void let_go(Watch* watch) {
+  if (watch == nullptr || watch->owners.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
+  close(watch->epoll_fd);
+  close(watch->socket_fd);
+  watch->bell.~Bell();
+  std::free(watch);
+}
+
+void watch_socket(void* argument) {
+  auto* watch = static_cast<Watch*>(argument);
+  sigset_t all;
+  sigfillset(&all);  // signals are the main thread's
+  syscall(SYS_rt_sigprocmask, SIG_BLOCK, &all, nullptr, 8);
+  for (;;) {
+    epoll_event event{};
+    const int count = epoll_wait(watch->epoll_fd, &event, 1, -1);
+    if (count < 0 && errno != EINTR) break;
+    if (count <= 0) continue;
+    const bool gone = (event.events & (EPOLLHUP | EPOLLRDHUP | EPOLLERR)) != 0;
+    if (gone && watch->exit_on_hangup) _exit(1);  // the runtime is gone: nobody is left to end anything in order for
+    if (gone) watch->hung_up.store(true, std::memory_order_relaxed);
+    watch->message.store(true, std::memory_order_release);
+    watch->bell.ring();
+    if (gone) break;
+  }
+  let_go(watch);
+}
+
+// watch(socket_fd, bell_fd, exit_on_hangup)
+PyObject* loop_watch(PyObject* self, PyObject* args) {
+  int socket_fd = 0, bell_fd = 0, exit_on_hangup = 0;
+  if (PyArg_ParseTuple(args, "iip", &socket_fd, &bell_fd, &exit_on_hangup) == 0) return nullptr;
+  auto* watch = static_cast<Watch*>(std::calloc(1, sizeof(Watch)));
+  if (watch == nullptr) return PyErr_NoMemory();
+  new (watch) Watch{};
+  watch->owners.store(1, std::memory_order_relaxed);
+  watch->exit_on_hangup = exit_on_hangup != 0;
+  watch->socket_fd = fcntl(socket_fd, F_DUPFD_CLOEXEC, 3);
+  watch->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+  epoll_event event{};
+  event.events = EPOLLIN | EPOLLRDHUP | EPOLLET;
+  Status status = watch->socket_fd < 0 || watch->epoll_fd < 0 ? Status::system : plane::Bell::map(bell_fd, &watch->bell);
+  if (status == Status::ok && epoll_ctl(watch->epoll_fd, EPOLL_CTL_ADD, watch->socket_fd, &event) != 0) status = Status::system;
+  if (status == Status::ok) {
+    watch->owners.store(2, std::memory_order_relaxed);
+    if (PyThread_start_new_thread(&watch_socket, watch) == static_cast<unsigned long>(-1)) {
+      watch->owners.store(1, std::memory_order_relaxed);
+      status = Status::limit;
+    }
+  }
+  if (status != Status::ok) {
+    raise_status("watch the control socket", status);
+    let_go(watch);
+    return nullptr;
+  }
+  let_go(loop_of(self)->watch);
+  loop_of(self)->watch = watch;
+  return none();
+}
+
+bool message_waits(const LoopObject* loop) { return loop->watch != nullptr && loop->watch->message.load(std::memory_order_acquire); }  // [watch.message]
+
+// messages() -> bool: something came over the socket since the last call. Read it until it's empty.
+PyObject* loop_messages(PyObject* self, PyObject*) {
+  Watch* watch = loop_of(self)->watch;
+  return PyBool_FromLong(watch != nullptr && watch->message.load(std::memory_order_relaxed) && watch->message.exchange(false, std::memory_order_acq_rel) ? 1 : 0);
+}
+
+PyObject* loop_hung_up(PyObject* self, void*) {
+  const Watch* watch = loop_of(self)->watch;
+  return PyBool_FromLong(watch != nullptr && watch->hung_up.load(std::memory_order_relaxed) ? 1 : 0);
+}
+
+// ---- waiting --------------------------------------------------------------------------------------------------------------------
+
+bool any_unread(LoopObject* loop) {
+  for (std::uint32_t i = 0; i < loop->input_count; ++i)
+    if (!loop->inputs[i]->ended && !loop->unknown[i] && loop->inputs[i]->link.has_unread()) return true;
+  return false;
+}
+
+// Slots that views gave up go back, and frames of a reader that died are given again where there is room by now.
+void pump_outputs(LoopObject* loop) {
+  for (std::uint32_t i = 0; i < loop->output_count; ++i) {
+    flush_abandoned(loop->outputs[i]);
+    if (loop->outputs[i]->port.has_to_give_again()) loop->outputs[i]->port.pump();
+  }
+}
+
+// What a sleep is for: frames, or one output (room, or slots beyond those in use before).
+struct Wanted {
+  bool frames = false;
+  PortObject* room = nullptr;
+  PortObject* slots = nullptr;
+  PortObject* drained = nullptr;
+  std::uint64_t in_use = 0;
+  bool while_unread = false;  // slots: until the readers have read everything, at the latest
+};
+
+bool there(LoopObject* loop, const Wanted& wanted) {
+  if (message_waits(loop)) return true;
+  if (wanted.frames && any_unread(loop)) return true;
+  if (wanted.room != nullptr && wanted.room->port.can_send()) return true;
+  if (wanted.drained != nullptr) {
+    wanted.drained->port.pump();
+    if (wanted.drained->port.drained()) return true;
+  }
+  if (wanted.slots == nullptr) return false;
+  wanted.slots->port.pump();
+  return wanted.slots->port.slots_in_use() < wanted.in_use || (wanted.while_unread && unread_on_blocking(wanted.slots) == 0);
+}
+
+bool listens(const PortObject* port, const Wanted& wanted) {
+  return port->port.has_to_give_again() || port == wanted.room || port == wanted.slots || port == wanted.drained;
+}
+
+void spin(LoopObject* loop, const Wanted& wanted, std::uint32_t seen) {
+  const std::int64_t until_ns = plane::monotonic_ns() + loop->spin_ns;
+  while (loop->bell.value() == seen && !there(loop, wanted) && plane::monotonic_ns() < until_ns)
+    for (int i = 0; i < 32; ++i) __builtin_ia32_pause();
+}
+
+// Sleeps until what is wanted is there, a message came, the bell rang for another reason, or the timeout passed (< 0: none).
+void sleep_for(LoopObject* loop, const Wanted& wanted, std::int64_t timeout_ns) {
+  const std::uint32_t seen = loop->bell.value();
+  const std::int64_t from_ns = plane::monotonic_ns();
+  pump_outputs(loop);
+  Py_BEGIN_ALLOW_THREADS
+  if (loop->spin_ns > 0) spin(loop, wanted, seen);
+  if (wanted.frames)
+    for (std::uint32_t i = 0; i < loop->input_count; ++i) loop->inputs[i]->link.prepare_sleep();
+  for (std::uint32_t i = 0; i < loop->output_count; ++i)
+    if (listens(loop->outputs[i], wanted)) loop->outputs[i]->port.prepare_sleep();
+  if (!there(loop, wanted)) {
+    set_state(loop, plane::NodeState::waiting);
+    loop->bell.wait(seen, timeout_ns);
+  }
+  if (wanted.frames)
+    for (std::uint32_t i = 0; i < loop->input_count; ++i) loop->inputs[i]->link.cancel_sleep();
+  for (std::uint32_t i = 0; i < loop->output_count; ++i) loop->outputs[i]->port.cancel_sleep();
+  Py_END_ALLOW_THREADS
+  loop->blocked_ns += plane::monotonic_ns() - from_ns;
+}
+
+void leave_call(LoopObject* loop) {
+  if (loop->entered_ns == 0) return;
+  const std::int64_t spent_ns = plane::monotonic_ns() - loop->entered_ns - loop->blocked_ns;
+  loop->entered_ns = 0;
+  if (plane::NodePage* page = page_of(loop)) plane::record(page->processing, spent_ns > 0 ? static_cast<std::uint64_t>(spent_ns) : 0);
+}
+
+void enter_call(LoopObject* loop) {
+  set_state(loop, plane::NodeState::busy);
+  loop->blocked_ns = 0;
+  loop->entered_ns = plane::monotonic_ns();
+}
+
+// ---- next -----------------------------------------------------------------------------------------------------------------------
+
+// One look at link i. A frame, or null; null with an exception set where the peer broke the rules.
+PyObject* look_at(LoopObject* loop, std::uint32_t i) {
+  LinkObject* link = loop->inputs[i];
+  plane::Received received;
+  const Status status = link->link.receive(&received);
+  loop->unknown[i] = status == Status::unknown_arena;
+  if (status == Status::ok) {
+    loop->next = i + 1 == loop->input_count ? 0 : i + 1;
+    loop->timestamp_ns = received.header.timestamp_ns;
+    loop->trace_id = received.header.trace_id;
+    loop->sequence = received.header.sequence;
+    loop->has_frame = true;
+    return received_frame(link, received);
+  }
+  if (status == Status::ended || status == Status::corrupt) {
+    link->ended = true;
+    --loop->open;
+  }
+  if (status == Status::corrupt) PyErr_Format(PyExc_RuntimeError, "input link %u: its writer broke the rules of the plane; the link is closed", i);
+  return nullptr;
+}
+
+// (frame, link index), so that the caller knows the port without another call
+PyObject* with_index(PyObject* frame, std::uint32_t index) {
+  PyObject* pair = frame != nullptr ? PyTuple_New(2) : nullptr;
+  PyObject* number = pair != nullptr ? PyLong_FromUnsignedLong(index) : nullptr;
+  if (number == nullptr) {
+    Py_XDECREF(frame);
+    Py_XDECREF(pair);
+    return nullptr;
+  }
+  PyTuple_SetItem(pair, 0, frame);
+  PyTuple_SetItem(pair, 1, number);
+  return pair;
+}
+
+// next(timeout_ns) -> (Frame, link index); 0: look at the control messages; 1: every input has ended; 2: the timeout passed
+PyObject* loop_next(PyObject* self, PyObject* argument) {
+  LoopObject* loop = loop_of(self);
+  const long long timeout_ns = PyLong_AsLongLong(argument);
+  if (timeout_ns == -1 && PyErr_Occurred() != nullptr) return nullptr;
+  leave_call(loop);
+  const std::int64_t until_ns = timeout_ns < 0 ? 0 : plane::monotonic_ns() + timeout_ns;
+  for (;;) {
+    if (message_waits(loop)) return PyLong_FromLong(0);
+    for (std::uint32_t n = 0, i = loop->next; n < loop->input_count; ++n, i = i + 1 == loop->input_count ? 0 : i + 1) {
+      if (loop->inputs[i]->ended) continue;
+      PyObject* frame = look_at(loop, i);
+      if (frame == nullptr && PyErr_Occurred() != nullptr) return nullptr;
+      if (frame == nullptr) continue;
+      if (plane::NodePage* page = page_of(loop)) add(page->frames_in, 1);
+      enter_call(loop);
+      return with_index(frame, i);
+    }
+    if (loop->open == 0) return PyLong_FromLong(1);
+    const std::int64_t left_ns = timeout_ns < 0 ? -1 : until_ns - plane::monotonic_ns();
+    if (timeout_ns >= 0 && left_ns <= 0) return PyLong_FromLong(2);
+    Wanted wanted;
+    wanted.frames = true;
+    sleep_for(loop, wanted, left_ns);
+    if (PyErr_CheckSignals() != 0) return nullptr;
+  }
+}
+
+PyObject* sleep_once(LoopObject* loop, const Wanted& wanted, long long timeout_ns) {
+  sleep_for(loop, wanted, timeout_ns);
+  if (loop->entered_ns != 0) set_state(loop, plane::NodeState::busy);
+  return PyErr_CheckSignals() != 0 ? nullptr : none();
+}
+
+bool port_argument(PyObject* args, PyObject** port, long long* timeout_ns) {
+  return PyArg_ParseTuple(args, "O!L", types.port, port, timeout_ns) != 0;
+}
+
+// wait_room(port, timeout_ns), wait_slot(port, timeout_ns), wait_drained(port, timeout_ns): one sleep; then look again.
+PyObject* loop_wait_room(PyObject* self, PyObject* args) {
+  PyObject* port = nullptr;
+  long long timeout_ns = 0;
+  if (!port_argument(args, &port, &timeout_ns)) return nullptr;
+  Wanted wanted;
+  wanted.room = reinterpret_cast<PortObject*>(port);
+  return sleep_once(loop_of(self), wanted, timeout_ns);
+}
+
+PyObject* loop_wait_slot(PyObject* self, PyObject* args) {
+  PyObject* port = nullptr;
+  long long timeout_ns = 0;
+  if (!port_argument(args, &port, &timeout_ns)) return nullptr;
+  Wanted wanted;
+  wanted.slots = reinterpret_cast<PortObject*>(port);
+  flush_abandoned(wanted.slots);
+  wanted.in_use = wanted.slots->port.slots_in_use();
+  wanted.while_unread = unread_on_blocking(wanted.slots) > 0;
+  return sleep_once(loop_of(self), wanted, timeout_ns);
+}
+
+PyObject* loop_wait_drained(PyObject* self, PyObject* args) {
+  PyObject* port = nullptr;
+  long long timeout_ns = 0;
+  if (!port_argument(args, &port, &timeout_ns)) return nullptr;
+  Wanted wanted;
+  wanted.drained = reinterpret_cast<PortObject*>(port);
+  flush_abandoned(wanted.drained);
+  return sleep_once(loop_of(self), wanted, timeout_ns);
+}
+
+// wait(timeout_ns): for a message or a ring
+PyObject* loop_wait(PyObject* self, PyObject* argument) {
+  const long long timeout_ns = PyLong_AsLongLong(argument);
+  if (timeout_ns == -1 && PyErr_Occurred() != nullptr) return nullptr;
+  return sleep_once(loop_of(self), Wanted{}, timeout_ns);
+}
+
+PyObject* loop_enter(PyObject* self, PyObject*) {
+  enter_call(loop_of(self));
+  return none();
+}
+PyObject* loop_leave(PyObject* self, PyObject*) {
+  leave_call(loop_of(self));
+  return none();
+}
+PyObject* loop_set_state(PyObject* self, PyObject* argument) {
+  std::int64_t state = 0;
+  if (!get_integer(argument, 0, 3, "the state", state)) return nullptr;
+  set_state(loop_of(self), static_cast<plane::NodeState>(state));
+  return none();
+}
+PyObject* loop_ring(PyObject* self, PyObject*) {
+  loop_of(self)->bell.ring();
+  return none();
+}
+
+// ---- set-up ---------------------------------------------------------------------------------------------------------------------
+
+// Loop(bell_fd, page_fd | -1, spin_ns)
+PyObject* loop_new(PyTypeObject* type, PyObject* args, PyObject*) {
+  int bell_fd = 0, page_fd = 0;
+  long long spin_ns = 0;
+  if (PyArg_ParseTuple(args, "iiL", &bell_fd, &page_fd, &spin_ns) == 0) return nullptr;
+  auto* loop = allocate<LoopObject>(type);
+  if (loop == nullptr) return nullptr;
+  new (&loop->bell) plane::Bell();
+  new (&loop->page) plane::Mapping();
+  loop->spin_ns = spin_ns;
+  Status status = plane::Bell::map(bell_fd, &loop->bell);
+  if (status == Status::ok && page_fd >= 0) status = plane::Mapping::map(page_fd, plane::kNodePageBytes, false, &loop->page);
+  if (status == Status::ok) return reinterpret_cast<PyObject*>(loop);
+  raise_status("map a node's doorbell", status);
+  Py_DECREF(reinterpret_cast<PyObject*>(loop));
+  return nullptr;
+}
+
+template <typename T>
+bool append(T*** list, std::uint32_t count, PyObject* object) {
+  auto* grown = static_cast<T**>(PyMem_Realloc(*list, (count + 1) * sizeof(T*)));
+  if (grown == nullptr) return PyErr_NoMemory() != nullptr;
+  *list = grown;
+  grown[count] = reinterpret_cast<T*>(object);
+  Py_INCREF(object);
+  return true;
+}
+
+PyObject* loop_add_input(PyObject* self, PyObject* argument) {
+  LoopObject* loop = loop_of(self);
+  if (PyObject_TypeCheck(argument, types.link) == 0) return PyErr_Format(PyExc_TypeError, "add_input takes an InputLink");
+  auto* unknown = static_cast<bool*>(PyMem_Realloc(loop->unknown, loop->input_count + 1));
+  if (unknown == nullptr) return PyErr_NoMemory();
+  loop->unknown = unknown;
+  if (!append(&loop->inputs, loop->input_count, argument)) return nullptr;
+  loop->unknown[loop->input_count++] = false;
+  ++loop->open;
+  return none();
+}
+
+PyObject* loop_add_output(PyObject* self, PyObject* argument) {
+  LoopObject* loop = loop_of(self);
+  if (PyObject_TypeCheck(argument, types.port) == 0) return PyErr_Format(PyExc_TypeError, "add_output takes an OutputPort");
+  if (!append(&loop->outputs, loop->output_count, argument)) return nullptr;
+  loop->outputs[loop->output_count++]->loop = loop;
+  return none();
+}
+
+void loop_dealloc(PyObject* self) {
+  LoopObject* loop = loop_of(self);
+  let_go(loop->watch);
+  for (std::uint32_t i = 0; i < loop->output_count; ++i) {
+    loop->outputs[i]->loop = nullptr;
+    Py_DECREF(reinterpret_cast<PyObject*>(loop->outputs[i]));
+  }
+  for (std::uint32_t i = 0; i < loop->input_count; ++i) Py_DECREF(reinterpret_cast<PyObject*>(loop->inputs[i]));
+  PyMem_Free(loop->inputs);
+  PyMem_Free(loop->outputs);
+  PyMem_Free(loop->unknown);
+  loop->page.~Mapping();
+  loop->bell.~Bell();
+  free_object(self);
+}
+
+PyObject* loop_sequence(PyObject* self, void*) { return PyLong_FromUnsignedLongLong(loop_of(self)->sequence); }
+
+PyMethodDef loop_methods[] = {
+    {"watch", method(&loop_watch), METH_VARARGS, nullptr},
+    {"messages", method(&loop_messages), METH_NOARGS, nullptr},
+    {"add_input", method(&loop_add_input), METH_O, nullptr},
+    {"add_output", method(&loop_add_output), METH_O, nullptr},
+    {"next", method(&loop_next), METH_O, nullptr},
+    {"wait", method(&loop_wait), METH_O, nullptr},
+    {"wait_room", method(&loop_wait_room), METH_VARARGS, nullptr},
+    {"wait_slot", method(&loop_wait_slot), METH_VARARGS, nullptr},
+    {"wait_drained", method(&loop_wait_drained), METH_VARARGS, nullptr},
+    {"enter", method(&loop_enter), METH_NOARGS, nullptr},
+    {"leave", method(&loop_leave), METH_NOARGS, nullptr},
+    {"set_state", method(&loop_set_state), METH_O, nullptr},
+    {"ring", method(&loop_ring), METH_NOARGS, nullptr},
+    {nullptr, nullptr, 0, nullptr},
+};
+PyGetSetDef loop_properties[] = {
+    {"hung_up", &loop_hung_up, nullptr, "The control socket's other end is gone.", nullptr},
+    {"sequence", &loop_sequence, nullptr, "Sequence of the newest frame; 0: none yet.", nullptr},
+    {nullptr, nullptr, nullptr, nullptr, nullptr},
+};
+PyType_Slot loop_slots[] = {
+    {Py_tp_new, reinterpret_cast<void*>(&loop_new)},
+    {Py_tp_dealloc, reinterpret_cast<void*>(&loop_dealloc)},
+    {Py_tp_methods, loop_methods},
+    {Py_tp_getset, loop_properties},
+    {0, nullptr},
+};
+PyType_Spec loop_spec = {"hawse._plane.Loop", sizeof(LoopObject), 0, Py_TPFLAGS_DEFAULT, loop_slots};
+
+}  // namespace
+
+void frame_left(LoopObject* loop, std::uint64_t count) {
+  if (loop == nullptr) return;
+  if (plane::NodePage* page = page_of(loop)) add(page->frames_out, count);
+}
+
+bool add_loop_type(PyObject* module) {
+  types.loop = reinterpret_cast<PyTypeObject*>(PyType_FromSpec(&loop_spec));
+  return add_type(module, "Loop", types.loop);
+}
+
+}  // namespace hawse::python
