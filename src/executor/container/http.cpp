@@ -12,6 +12,7 @@
 #include <boost/beast/http.hpp>
 #include <cerrno>
 #include <chrono>
+#include <limits>
 
 namespace hawse::executor {
 
@@ -67,7 +68,8 @@ class Connection {
   }
 
   HttpResponse receive(const std::function<void(std::string_view)>& on_bytes) {
-    parser_.body_limit(boost::none);  // counted below: the limit differs from call to call
+    // Counted below. (Beast 1.74 takes boost::none for a limit of nothing.)
+    parser_.body_limit(std::numeric_limits<std::uint64_t>::max());
     check(wait([&](auto done) { http::async_read_header(stream_, buffer_, parser_, std::move(done)); }), "answer");
     HttpResponse response;
     response.status = parser_.get().result_int();

@@ -1,0 +1,269 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The engine client against an engine that lies: a server on a Unix socket that answers with exactly the bytes that a test gives it.
+#include "executor/container/engine.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cstring>
+#include <thread>
+
+#include "base/error.hpp"
+#include "base/fd.hpp"
+#include "base/files.hpp"
+#include "executor/container/engine_answer.hpp"
+
+namespace hawse::executor {
+namespace {
+
+using ::testing::HasSubstr;
+
+std::string http(const std::string& body, const std::string& status = "200 OK") {
+  return "HTTP/1.1 " + status + "\r\nContent-Type: application/json\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body;
+}
+
+std::string chunked(const std::vector<std::string>& chunks) {
+  std::string text = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+  for (const auto& chunk : chunks) {
+    char size[20];
+    std::snprintf(size, sizeof size, "%zx\r\n", chunk.size());
+    text += size + chunk + "\r\n";
+  }
+  return text + "0\r\n\r\n";
+}
+
+constexpr const char* kVersion = R"({"Version":"9.9","ApiVersion":"1.45","MinAPIVersion":"1.24","Arch":"amd64"})";
+
+// Answers each connection with the next of its answers (the last one again and again); `endless` repeats an answer's tail until the client leaves.
+class LyingEngine {
+ public:
+  explicit LyingEngine(std::vector<std::string> answers, std::string endless = "") : answers_(std::move(answers)), endless_(std::move(endless)) {
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    std::strcpy(address.sun_path, path().c_str());
+    listener_.reset(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    if (::bind(listener_.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0 || ::listen(listener_.get(), 8) != 0) throw Error::from_errno("listen", path());
+    thread_ = std::thread([this] { serve(); });
+  }
+  ~LyingEngine() {
+    ending_ = true;
+    ::shutdown(listener_.get(), SHUT_RDWR);
+    thread_.join();
+  }
+  std::string path() const { return (folder_.path() / "engine.sock").string(); }
+  const std::vector<std::string>& requests() const { return requests_; }
+
+ private:
+  void serve() {
+    for (std::size_t i = 0; !ending_; ++i) {
+      const UniqueFd peer(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC));
+      if (!peer) return;
+      std::string request(65536, '\0');
+      const ssize_t size = ::read(peer.get(), request.data(), request.size());
+      request.resize(size > 0 ? static_cast<std::size_t>(size) : 0);
+      requests_.push_back(request);
+      const bool last = i + 1 >= answers_.size();
+      send_all(peer.get(), answers_[std::min(i, answers_.size() - 1)]);
+      while (last && !endless_.empty() && !ending_ && send_all(peer.get(), endless_)) {
+      }
+    }
+  }
+  static bool send_all(int fd, std::string_view text) {
+    while (!text.empty()) {
+      const ssize_t sent = ::send(fd, text.data(), text.size(), MSG_NOSIGNAL);
+      if (sent <= 0) return false;
+      text.remove_prefix(static_cast<std::size_t>(sent));
+    }
+    return true;
+  }
+
+  ScopedDir folder_{std::filesystem::temp_directory_path(), "hawse-test-"};
+  UniqueFd listener_;
+  std::vector<std::string> answers_, requests_;
+  std::string endless_;
+  std::atomic<bool> ending_ = false;
+  std::thread thread_;
+};
+
+template <class Call>
+Error error_of(Call call) {
+  try {
+    call();
+  } catch (const Error& error) {
+    return error;
+  }
+  ADD_FAILURE() << "no error";
+  return {ErrorCode::internal, "", ""};
+}
+
+TEST(Engine, agrees_on_the_newest_version_that_both_know) {
+  LyingEngine server({http(R"({"Version":"99","ApiVersion":"1.99","MinAPIVersion":"1.44"})")});
+  EXPECT_EQ(Engine(server.path()).version().api, "1.47");
+  LyingEngine older({http(R"({"Version":"20.10.24","ApiVersion":"1.41","MinAPIVersion":"1.12"})")});
+  EXPECT_EQ(Engine(older.path()).version().api, "1.41");
+}
+
+TEST(Engine, refuses_one_that_is_too_old_or_too_new_and_says_what_is_needed) {
+  for (const char* version : {R"({"ApiVersion":"1.24"})", R"({"ApiVersion":"1.99","MinAPIVersion":"1.90"})", R"({"ApiVersion":"two"})", R"({"ApiVersion":47})", "[]", "null", "3"}) {
+    LyingEngine server({http(version)});
+    EXPECT_EQ(error_of([&] { Engine engine(server.path()); }).code(), ErrorCode::engine) << version;
+  }
+}
+
+TEST(Engine, an_absent_one_is_an_error_that_says_how_to_start_it) {
+  const ScopedDir folder(std::filesystem::temp_directory_path(), "hawse-test-");
+  const Error error = error_of([&] { Engine engine((folder.path() / "none.sock").string()); });
+  EXPECT_EQ(error.code(), ErrorCode::engine);
+  EXPECT_THAT(error.hint(), HasSubstr("systemctl start docker"));
+}
+
+TEST(Engine, a_socket_that_is_not_ours_to_open_is_an_error_that_names_the_group) {
+  const Error error = unreachable("create a container", "/var/run/docker.sock", HttpError("Permission denied", EACCES));
+  EXPECT_THAT(error.hint(), HasSubstr("docker"));
+  EXPECT_THAT(error.what(), HasSubstr("/var/run/docker.sock"));
+}
+
+TEST(Engine, only_a_unix_socket_is_taken_from_docker_host) {
+  ::setenv("DOCKER_HOST", "tcp://10.0.0.1:2375", 1);
+  EXPECT_THAT(error_of([] { Engine::find_socket(); }).context(), HasSubstr("tcp://10.0.0.1:2375"));
+  ::setenv("DOCKER_HOST", "unix:///somewhere/x.sock", 1);
+  EXPECT_EQ(Engine::find_socket(), "/somewhere/x.sock");
+  ::unsetenv("DOCKER_HOST");
+}
+
+TEST(Engine, an_answer_that_is_not_what_it_should_be_is_an_error) {
+  const std::string long_body(17u << 20, ' ');
+  for (const std::string& answer : {std::string(), std::string("garbage"), std::string("\0\0\0\0", 4), std::string("HTTP/1.1 200 OK\r\n"),
+                                    std::string("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{\"Id\":"), std::string("HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\n"),
+                                    std::string("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nhello"),
+                                    std::string("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nffffffffffffffffff\r\n"), std::string("HTTP/9.9 999999 X\r\n\r\n"),
+                                    http("<html>502</html>"), http(""), http("{}"), http("[]"), http(R"({"Id":17})"), http(R"({"Id":null})"), http(std::string(100000, '[')), http(long_body)}) {
+    LyingEngine server({http(kVersion), answer});
+    const Engine engine(server.path());
+    const Error error = error_of([&] { engine.create("x", {}); });
+    EXPECT_EQ(error.code(), ErrorCode::engine) << answer.substr(0, 80);
+    EXPECT_LT(std::string(error.what()).size(), 4000u);
+  }
+}
+
+TEST(Engine, an_answer_without_end_is_cut_off) {
+  LyingEngine body({http(kVersion), "HTTP/1.1 200 OK\r\n\r\n"}, std::string(65536, ' '));
+  EXPECT_THAT(error_of([&] { Engine(body.path()).create("x", {}); }).context(), HasSubstr("longer than"));
+  LyingEngine header({http(kVersion), "HTTP/1.1 200 OK\r\n"}, "X-More: and more\r\n");
+  EXPECT_EQ(error_of([&] { Engine(header.path()).create("x", {}); }).code(), ErrorCode::engine);
+  LyingEngine line({http(kVersion), "HTTP/1.1 200 OK\r\n\r\n{\"status\":\""}, std::string(65536, 'x'));
+  EXPECT_THAT(error_of([&] { Engine(line.path()).pull("x", nullptr, 1'000'000'000); }).context(), HasSubstr("1 MiB"));
+}
+
+TEST(Engine, a_silent_one_is_given_up) {
+  const ScopedDir folder(std::filesystem::temp_directory_path(), "hawse-test-");
+  const std::string path = (folder.path() / "silent.sock").string();
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  std::strcpy(address.sun_path, path.c_str());
+  const UniqueFd listener(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  ASSERT_EQ(::bind(listener.get(), reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
+  ASSERT_EQ(::listen(listener.get(), 1), 0);
+  HttpRequest request;
+  request.target = "/version";
+  request.silence_ns = 50'000'000;
+  try {
+    http_call(path, request);
+    FAIL() << "it answered";
+  } catch (const HttpError& error) {
+    EXPECT_EQ(error.error_number(), ETIMEDOUT);
+  }
+}
+
+TEST(Engine, a_wait_can_be_cancelled_from_another_thread) {
+  LyingEngine server({http(kVersion), "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n"}, " ");  // never whole: a blank at a time
+  const Engine engine(server.path());
+  Cancel cancel;
+  std::thread other([&] { cancel.now(); });
+  EXPECT_THROW(engine.wait("x", &cancel), Error);
+  other.join();
+  EXPECT_THROW(engine.wait("x", &cancel), Error);
+}
+
+TEST(Engine, what_it_complains_about_is_passed_on_with_what_to_do) {
+  LyingEngine gpu({http(kVersion), http(R"({"message":"could not select device driver \"\" with capabilities: [[gpu]]"})", "500 Internal Server Error")});
+  const Error error = error_of([&] { Engine(gpu.path()).start("0123456789abcdef"); });
+  EXPECT_THAT(error.what(), HasSubstr("start container 0123456789ab"));
+  EXPECT_THAT(error.context(), HasSubstr("could not select device driver"));
+  EXPECT_THAT(error.hint(), HasSubstr("nvidia-container-toolkit"));
+  LyingEngine page({http(kVersion), http("<html>\x1b[31mred</html>", "502 Bad Gateway")});
+  EXPECT_THAT(error_of([&] { Engine(page.path()).start("x"); }).context(), HasSubstr("\\x1b[31m"));
+}
+
+TEST(Engine, a_container_or_image_that_is_not_there_is_no_error) {
+  LyingEngine server({http(kVersion), http(R"({"message":"No such container: x"})", "404 Not Found")});
+  const Engine engine(server.path());
+  EXPECT_FALSE(engine.inspect("x"));
+  EXPECT_FALSE(engine.image("x"));
+  EXPECT_FALSE(engine.remove("x"));
+  EXPECT_FALSE(engine.kill("x"));
+}
+
+TEST(Engine, a_list_with_strange_entries_is_read_as_far_as_it_makes_sense) {
+  LyingEngine server({http(kVersion), http(R"([{"Id":"1","Names":["/hawse-a"],"State":"running","Labels":{"hawse":"1","n":3}},{"Id":"2","Names":7,"Labels":null}])")});
+  const auto found = Engine(server.path()).containers({{"hawse", "1"}});
+  ASSERT_EQ(found.size(), 2u);
+  EXPECT_EQ(found[0].name, "hawse-a");
+  EXPECT_EQ(found[0].labels, (Labels{{"hawse", "1"}}));
+  EXPECT_EQ(found[1].name, "");
+  LyingEngine wrong({http(kVersion), http("[17]")});
+  EXPECT_EQ(error_of([&] { Engine(wrong.path()).containers({}); }).code(), ErrorCode::engine);
+}
+
+TEST(Engine, a_pulls_progress_arrives_line_by_line_however_it_is_cut) {
+  LyingEngine server({http(kVersion), chunked({R"({"status":"Downloading","id":"a1","progressDetail":{"current":5,"tot)", "al\":10}}\n\n{\"status\":\"Done\"}"})});
+  std::vector<EngineProgress> seen;
+  Engine(server.path()).pull("python:3.9-slim", [&](const EngineProgress& progress) { seen.push_back(progress); }, 1'000'000'000);
+  ASSERT_EQ(seen.size(), 2u);
+  EXPECT_EQ(seen[0].layer, "a1");
+  EXPECT_EQ(seen[0].done, 5u);
+  EXPECT_EQ(seen[0].total, 10u);
+  EXPECT_EQ(seen[1].text, "Done");
+  EXPECT_THAT(server.requests()[1], HasSubstr("POST /v1.45/images/create?fromImage=python&tag=3.9-slim "));
+}
+
+TEST(Engine, a_failed_build_shows_the_commands_last_lines) {
+  LyingEngine server({http(kVersion), chunked({R"({"stream":"Step 2/2 : RUN apt-get"})", "\n", R"({"stream":"E: Unable to locate package nonsense\n"})", "\n",
+                                               R"({"error":"The command returned a non-zero code: 100","errorDetail":{"code":100}})", "\n"})});
+  const Error error = error_of([&] { Engine(server.path()).build(tar_of({{"Dockerfile", "FROM x"}}), "t", {}, nullptr); });
+  EXPECT_THAT(error.context(), HasSubstr("non-zero code: 100"));
+  EXPECT_THAT(error.context(), HasSubstr("Unable to locate package nonsense"));
+}
+
+TEST(Engine, progress_that_is_no_json_or_of_other_types_breaks_nothing) {
+  LyingEngine garbage({http(kVersion), chunked({"hello\n"})});
+  EXPECT_EQ(error_of([&] { Engine(garbage.path()).pull("x", nullptr, 1'000'000'000); }).code(), ErrorCode::engine);
+  LyingEngine odd({http(kVersion), chunked({"[1]\n17\nnull\n{\"status\":5,\"progressDetail\":7,\"aux\":[1],\"error\":3}\n{\"status\":\"x\",\"progressDetail\":{\"current\":-4,\"total\":\"z\"}}\n"})});
+  std::vector<EngineProgress> seen;
+  Engine(odd.path()).pull("x", [&](const EngineProgress& progress) { seen.push_back(progress); }, 1'000'000'000);
+  ASSERT_EQ(seen.size(), 1u);
+  EXPECT_EQ(seen[0].done, 0u);
+}
+
+TEST(Engine, logs_are_taken_out_of_their_frames_also_where_those_lie) {
+  EXPECT_EQ(demultiplexed(std::string("\1\0\0\0\0\0\0\3one\2\0\0\0\0\0\0\4two\n", 23)), "onetwo\n");
+  EXPECT_EQ(demultiplexed(std::string("\1\0\0\0\xff\xff\xff\xff" "ab", 10)), "ab");
+  EXPECT_EQ(demultiplexed("short"), "");
+}
+
+TEST(Engine, a_tar_is_read_back_by_tar_itself) {
+  const ScopedDir folder(std::filesystem::temp_directory_path(), "hawse-test-");
+  write_file(folder.path() / "x.tar", tar_of({{"Dockerfile", "FROM scratch\n"}, {"empty", ""}}));
+  const std::string command = "cd " + folder.path().string() + " && tar xf x.tar && cat Dockerfile > out && test -f empty";
+  ASSERT_EQ(std::system(command.c_str()), 0);
+  EXPECT_EQ(read_file(folder.path() / "out"), "FROM scratch\n");
+}
+
+}  // namespace
+}  // namespace hawse::executor
