@@ -38,6 +38,11 @@ class Places {
     const auto characters = std::count_if(rest.begin(), rest.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xc0) != 0x80; });
     return {static_cast<int>(line) + 1, static_cast<int>(characters) + 1};
   }
+  bool tab_indents(const YAML::Mark& mark) const {
+    if (mark.line < 0 || static_cast<std::size_t>(mark.line) >= lines_.size()) return false;
+    const std::string_view line = text_.substr(lines_[static_cast<std::size_t>(mark.line)]);
+    return line.substr(0, line.find_first_not_of(" \t")).find('\t') != std::string_view::npos;
+  }
 
  private:
   std::string_view text_;
@@ -49,6 +54,7 @@ class TreeBuilder : public YAML::EventHandler {
   explicit TreeBuilder(const Places& places) : places_(places) {}
 
   Value take() { return std::move(root_); }
+  Position last_place() const { return last_; }
 
   void OnDocumentStart(const YAML::Mark& mark) override {
     if (documents_++ > 0) throw Refused{places_.of(mark), "a second document starts here", "a manifest is one document: remove the '---'"};
@@ -113,6 +119,7 @@ class TreeBuilder : public YAML::EventHandler {
 
   // Depth and size of a value with everything in it; also of an alias, which costs what it names.
   void count(const Value& value, std::size_t depth = 0) {
+    if (depth == 0) last_ = value.at;
     bytes_ += value.text.size();
     if (++values_ > kMaxValues) throw Refused{value.at, "more than " + std::to_string(kMaxValues) + " values (aliases count as what they name)", ""};
     if (bytes_ > kMaxTextBytes) throw Refused{value.at, "more than 4 MiB of text (aliases count as what they name)", ""};
@@ -186,6 +193,7 @@ class TreeBuilder : public YAML::EventHandler {
   Value root_;
   std::size_t values_ = 0, bytes_ = 0;
   int documents_ = 0;
+  Position last_{1, 1};
 };
 
 struct Wording {
@@ -203,8 +211,6 @@ constexpr Wording kWordings[] = {
     {"illegal map key", "a key where no mapping can be", "check the indentation"},
     {"illegal block entry", "a '- ' where no list can be", "check the indentation"},
     {"illegal flow end", "a ']' or '}' that closes nothing", "remove it, or quote the text it belongs to"},
-    {"illegal EOF in scalar", "a quoted text isn't closed", "add the quotation mark"},
-    {"illegal document indicator in scalar", "'---' or '...' within a quoted text", "indent it, or close the text before"},
     {"unknown escape character", "an unknown escape in a text with double quotes", "use single quotes, or \\\\ for a backslash"},
     {"unknown token", "a character that can't start a value", "quote the text"},
     {"the referenced anchor is not defined", "this alias names no anchor before it", "define it with &name above"},
@@ -212,7 +218,15 @@ constexpr Wording kWordings[] = {
     {"illegal character found while scanning anchor", "a '&' starts an anchor", "quote text that begins with '&'"},
 };
 
-void report(const YAML::Exception& error, const Places& places, Findings& findings) {
+void report(const YAML::Exception& error, const Places& places, Position last, Findings& findings) {
+  if (places.tab_indents(error.mark)) {
+    findings.add(places.of(error.mark), "a tab indents this line", "YAML indents with spaces");
+    return;
+  }
+  if (error.msg == YAML::ErrorMsg::DOC_IN_SCALAR || error.msg == YAML::ErrorMsg::EOF_IN_SCALAR) {
+    findings.add(last, "a quoted text that starts after this isn't closed", "add the quotation mark");
+    return;
+  }
   for (const Wording& wording : kWordings)
     if (error.msg.starts_with(wording.theirs)) {
       findings.add(places.of(error.mark), std::string(wording.ours), std::string(wording.hint));
@@ -222,17 +236,18 @@ void report(const YAML::Exception& error, const Places& places, Findings& findin
 }
 
 std::optional<Value> parse(std::string_view text, const Places& places, Findings& findings) {
+  TreeBuilder builder(places);
   try {
-    std::istringstream stream{std::string(text)};
+    // The end of the document is spelled out: at the bare end of the file yaml-cpp takes a quoted text that isn't closed for one that is.
+    std::istringstream stream{std::string(text) + (text.ends_with('\n') ? "...\n" : "\n...\n")};
     YAML::Parser parser(stream);
-    TreeBuilder builder(places);
     while (parser.HandleNextDocument(builder)) {
     }
     return builder.take();
   } catch (const Refused& refused) {
     findings.add(refused.at, refused.message, refused.hint);
   } catch (const YAML::Exception& error) {
-    report(error, places, findings);
+    report(error, places, builder.last_place(), findings);
   }
   return std::nullopt;
 }
