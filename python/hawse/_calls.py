@@ -12,7 +12,7 @@ from hawse._outputs import Output, Outputs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable, Iterator, Sequence
+    from typing import Any, Callable, Generator, Iterator, Sequence
 
     Emit = Callable[[str, Frame], None]
 
@@ -45,7 +45,8 @@ class Calls:
         self.node = node
         self._emit = emit
         self._types = types
-        self._ports = set(types) | set(declared_outputs(type(node)))
+        self._declared = set(type(node).outputs)
+        self._ports = self._declared | set(types) | {"out"}
         self._default = node.output.name
         self._loop: Any = None
         if any(_code_flags(getattr(node, name, None)) & _ASYNC for name in ("setup", "process", "produce", "finish", "close")):
@@ -64,7 +65,8 @@ class Calls:
         return _caller(self.node.process, self._inputs, port)
 
     def setup(self, params: dict[str, Any]) -> None:
-        self._await(self.node.setup(**params))
+        hints = getattr(self.node.setup, "__annotations__", {})
+        self._await(self.node.setup(**{name: _as_path(value) if _wants_path(hints.get(name)) else value for name, value in params.items()}))
 
     def deliver(self, result: Any) -> None:
         """Emits all that a call gave. A frame is emitted before the next one of the same generator is asked for."""
@@ -86,14 +88,14 @@ class Calls:
         else:
             self._item(result)
 
-    def produce(self) -> Iterator[None]:
+    def produce(self) -> Generator[None, None, None]:
         """Runs a source: a step is one frame or one call. Ends with the stream; closing it ends the node's own generator, too."""
         while True:
             try:
                 result = self.node.produce()
                 if hasattr(result, "__await__"):
                     result = self._await(result)
-                items = self._steps(result) if hasattr(result, "__anext__") else result if hasattr(result, "__next__") else None
+                items: Any = self._steps(result) if hasattr(result, "__anext__") else result if hasattr(result, "__next__") else None
                 if items is None:
                     self.deliver(result)
                     yield
@@ -141,11 +143,11 @@ class Calls:
         if not isinstance(frame, Frame):
             if frame is None:
                 return
-            frame = _as_frame(frame, types)
+            frame = as_frame(frame, types)
         if types and frame.type not in types:
             raise TypeError(f"output {port!r} carries {' or '.join(types)}, not {frame.type}")
-        if port not in self._ports:
-            raise ValueError(f"no output {port!r}; there are {', '.join(sorted(self._ports))}")
+        if self._declared and port not in self._declared:
+            raise ValueError(f"{type(self.node).__name__} has no output {port!r}; its outputs are {', '.join(sorted(self._declared))}")
         self._emit(port, frame)
 
     # ---- async ---------------------------------------------------------------------------------------------------------------
@@ -172,6 +174,17 @@ class Calls:
             loop.run_until_complete(generator.aclose())
 
 
+def _wants_path(hint: Any) -> bool:
+    """A parameter annotated with Path (as itself, as text, optional) and not with str."""
+    text = getattr(hint, "__name__", None) or str(hint)
+    return "Path" in text and "str" not in text
+
+
+def _as_path(value: Any) -> Any:
+    from pathlib import Path
+    return Path(value) if isinstance(value, str) else value
+
+
 async def _whole(awaitable: Any) -> Any:
     return await awaitable
 
@@ -188,30 +201,39 @@ def _code_flags(function: Any) -> int:
     return code.co_flags if code is not None else 0
 
 
-def _parameters(function: Any) -> tuple[list[str], bool]:
-    """Names of the parameters that may be given by position (self left out), and whether any keyword is taken."""
-    code = getattr(function, "__code__", None)
-    if code is None or hasattr(function, "__wrapped__"):
-        import inspect
-        parameters = inspect.signature(function).parameters.values()
-        names = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
-        return names, any(p.kind is p.VAR_KEYWORD for p in parameters)
-    names = list(code.co_varnames[: code.co_argcount])
-    return names[1:] if hasattr(function, "__self__") else names, bool(code.co_flags & _KEYWORDS)
+class _Parameters:
+    """What a bound process() takes: names in order, how many of them by position, those with a default, whether any keyword is taken."""
+
+    def __init__(self, function: Any) -> None:
+        code = getattr(function, "__code__", None)
+        if code is None or hasattr(function, "__wrapped__"):
+            import inspect
+            found = list(inspect.signature(function).parameters.values())
+            self.names = [p.name for p in found if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
+            self.positional = sum(p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) for p in found)
+            self.defaults = {p.name for p in found if p.default is not p.empty}
+            self.any_keyword = any(p.kind is p.VAR_KEYWORD for p in found)
+            return
+        names = list(code.co_varnames[: code.co_argcount])
+        defaults = set(names[len(names) - len(function.__defaults__ or ()) :])
+        skipped = 1 if hasattr(function, "__self__") else 0
+        keywords = list(code.co_varnames[code.co_argcount : code.co_argcount + code.co_kwonlyargcount])
+        self.names = names[skipped:] + keywords
+        self.positional = len(names) - skipped
+        self.defaults = defaults | set(function.__kwdefaults__ or {})
+        self.any_keyword = bool(code.co_flags & _KEYWORDS)
 
 
 def _caller(process: Callable[..., Any], ports: list[str], port: str | None) -> Callable[[Any], Any]:
     """process with one frame. One parameter: it takes the frames of every port. Several: one a port, None for those that have no frame."""
-    names, any_keyword = _parameters(process)
-    if len(names) <= 1 and not (any_keyword and not names):
+    takes = _Parameters(process)
+    if len(takes.names) <= takes.positional <= 1 and not (takes.any_keyword and not takes.names):
         return process
     if port is None:
-        port = (names or ports)[0]
-    if port not in names and not any_keyword:
-        raise TypeError(f"process() has no parameter for the input {port!r}; it has {', '.join(names)}")
-    others: dict[str, Any] = {name: None for name in names if name != port}
-    if any_keyword:
-        others.update({name: None for name in ports if name != port})
+        port = (takes.names or ports)[0]
+    if port not in takes.names and not takes.any_keyword:
+        raise TypeError(f"process() has no parameter for the input {port!r}; it has {', '.join(takes.names)}")
+    others: dict[str, Any] = {name: None for name in takes.names if name != port and name not in takes.defaults}
 
     def call(frame: Any) -> Any:
         return process(**{port: frame}, **others)
@@ -219,7 +241,7 @@ def _caller(process: Callable[..., Any], ports: list[str], port: str | None) -> 
     return call
 
 
-def _as_frame(value: Any, types: tuple[str, ...]) -> Frame:
+def as_frame(value: Any, types: tuple[str, ...]) -> Frame:
     """A plain value as a frame: text or JSON by what the port carries, bytes, arrays."""
     if isinstance(value, str):
         return Json(value) if types and "text" not in types and "json" in types else Text(value)

@@ -52,7 +52,7 @@ def numpy_or_none() -> Any:
 
 def dtype_code(dtype: Any) -> int:
     """Code of a dtype given as name, NumPy dtype or scalar type. Raises ValueError with the names there are."""
-    name = dtype if isinstance(dtype, str) else getattr(dtype, "name", None) or getattr(dtype, "__name__", str(dtype))
+    name = str(dtype if isinstance(dtype, str) else getattr(dtype, "name", None) or getattr(dtype, "__name__", dtype))
     code = _CODES.get(name.replace("torch.", "").rstrip("_"), 0)
     if code == 0 and _numpy_tried and _numpy_module is not None:
         try:
@@ -104,7 +104,7 @@ def _numpy_dtype(numpy: Any, code: int) -> Any:
         name = DTYPES[code]
         if name == "bfloat16":
             try:
-                import ml_dtypes
+                import ml_dtypes  # type: ignore[import-not-found, unused-ignore]
                 dtype = numpy.dtype(ml_dtypes.bfloat16)
             except ImportError:
                 dtype = numpy.dtype("uint16")

@@ -114,7 +114,7 @@ class Host:
             kind = described.get("type") or "any"
             types[port.name] = () if kind == "any" else tuple(kind.split("|"))
         declared = list(getattr(node_class, "outputs", ()))
-        default = declared[0] if declared else next(iter(types), "out")
+        default = declared[0] if declared else "out"
         log = Log(self._log, configuration.get("log_level", "info"))
         node = _calls.make_node(node_class, configuration["node"], outputs, default, log, self._progress)
         ports = {port.name: port for port in member.outputs}
@@ -147,8 +147,9 @@ class Host:
         process = [calls.process[index] for index in member.link_inputs]
         deliver, following = calls.deliver, loop.next
         while True:
-            came = following(-1)
+            came: Any = following(-1)
             if came.__class__ is tuple:
+                frame: Any
                 frame, link = came
                 came = None
                 result = process[link](frame)
@@ -162,9 +163,10 @@ class Host:
 
     def _produce(self) -> None:
         member, loop = self._member, self._member.loop
+        ports = [port.native for port in member.outputs]
         steps = self._calls.produce()
         try:
-            while not member.stopping:
+            while not member.stopping and (not ports or any([port.has_reader() for port in ports])):
                 loop.enter()
                 if next(steps, steps) is steps:
                     break
@@ -180,7 +182,7 @@ class Host:
         member.end_outputs()
         member.loop.set_state(_FINISHED)
         self._control.send({"type": "finished"})
-        member.wait_drained()
+        member.wait_settled()
         member.close_inputs()
 
     # ---- failure ------------------------------------------------------------------------------------------------------------------

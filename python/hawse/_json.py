@@ -142,10 +142,12 @@ def _quoted(text: str) -> str:
 
 
 try:
-    from json import dumps as _dumps, loads
-
-    def dumps(value: Any) -> str:
-        return _dumps(value, separators=(",", ":"), allow_nan=False)
-
+    import json as _json
 except ImportError:
     loads, dumps = small_loads, small_dumps
+else:
+    def loads(text: str) -> Any:
+        return _json.loads(text)
+
+    def dumps(value: Any) -> str:
+        return _json.dumps(value, separators=(",", ":"), allow_nan=False)

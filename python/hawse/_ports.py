@@ -43,7 +43,7 @@ class OutPort:
     def build(self, spec: Spec) -> _plane.Frame:
         frame = self.native.build(*spec)
         while isinstance(frame, int):
-            self._make_way(frame, spec[6])
+            self.make_way(frame, spec[6])
             frame = self.native.build(*spec)
         return frame
 
@@ -51,10 +51,10 @@ class OutPort:
         """Waits where a blocking edge is full."""
         status = self.native.send(frame)
         while status:
-            self._make_way(status, frame.nbytes)
+            self.make_way(status, frame.nbytes)
             status = self.native.send(frame)
 
-    def _make_way(self, status: int, payload_bytes: int) -> None:
+    def make_way(self, status: int, payload_bytes: int) -> None:
         """Does what comes before the next try: FULL, TOO_LARGE or NO_SLOT said that there is no way through yet."""
         loop, native = self._member.loop, self.native
         if status == _plane.FULL:
@@ -156,7 +156,7 @@ class Member:
 
     def _configure(self, message: dict[str, Any], fds: list[int]) -> None:
         self.configuration = message
-        self.loop = _plane.Loop(fds[0], fds[1], message.get("spin_ns", 0))
+        self.loop = _plane.Loop(fds[0], fds[1], message.get("spin_ns", 0), self._exit_on_hangup)
         self.loop.watch(self.control.fileno(), fds[0], self._exit_on_hangup)
         self.input_names = [port["port"] for port in message["inputs"]]
         first = message.get("first_sequence", {})
@@ -208,11 +208,11 @@ class Member:
         for output in self.outputs:
             output.native.end(1)
 
-    def wait_drained(self) -> None:
-        """Until every reader has read everything, or is gone: frames may have to be given again until then."""
+    def wait_settled(self) -> None:
+        """Until every reader has given everything back, or is gone: frames may have to be given again until then."""
         for output in self.outputs:
-            while not output.native.drained():
-                self.loop.wait_drained(output.native, -1)
+            while not output.native.settled():
+                self.loop.wait_settled(output.native, -1)
                 self.read_messages()
 
     def close_inputs(self) -> None:

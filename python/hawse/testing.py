@@ -20,7 +20,7 @@ from hawse._outputs import Output, Outputs, build_locally
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import TracebackType
-    from typing import Any, Iterable, Iterator, Optional
+    from typing import Any, Generator, Iterable, Optional
 
     from hawse._frames import Frame
     from hawse._node import Node
@@ -52,7 +52,7 @@ class Harness:
         log = Log(lambda level, text: self.log.append((level, text)), "debug")
         self.node = _calls.make_node(node_class, id, outputs, ports[0], log, lambda *_, **__: None)
         self._calls = _calls.Calls(self.node, [], {name: () for name in ports}, self._emit)
-        self._steps: Iterator[None] | None = None
+        self._steps: Generator[None, None, None] | None = None
 
     def __enter__(self) -> Harness:
         self.setup()
@@ -86,7 +86,7 @@ class Harness:
     def finish(self) -> list[Any]:
         """The end of the stream. What finish() gives."""
         if self._steps is not None:
-            self._steps.close()  # type: ignore[attr-defined]
+            self._steps.close()
         self._calls.finish()
         return self._take()
 

@@ -30,16 +30,22 @@ std::uint64_t unread_on_blocking(const PortObject* port) {
   std::uint64_t most = 0;
   for (std::uint32_t i = 0; i < port->view_count; ++i) {
     const View& view = port->views[i];
-    if (!view.there || view.link.reader_state() != plane::LinkState::open) continue;
+    if (!view.there || !view.blocks || view.link.reader_state() != plane::LinkState::open) continue;
     const std::uint64_t unread = view.link.written() - view.link.read();
     if (unread > most) most = unread;
   }
   return most;
 }
 
+// What is still in use may have to be given again, should its reader die.
+bool is_settled(PortObject* port) {
+  port->port.pump();
+  return port->port.drained() && port->port.slots_in_use() <= port->building + port->abandoned_count;
+}
+
 namespace {
 
-// Keeps a view of link number `index`, if it blocks; an index that is set again gets the new link's.
+// Keeps a view of link number `index`; an index that is set again gets the new link's.
 Status set_view(PortObject* port, std::uint32_t index, int link_fd, plane::WhenFull when_full) {
   if (index >= plane::kMaxLinks) return Status::limit;
   if (index >= port->view_count) {
@@ -50,7 +56,7 @@ Status set_view(PortObject* port, std::uint32_t index, int link_fd, plane::WhenF
   }
   View& view = port->views[index];
   view = View{};
-  if (when_full != plane::WhenFull::block) return Status::ok;
+  view.blocks = when_full == plane::WhenFull::block;
   const Status status = plane::LinkView::map(link_fd, &view.link);
   view.there = status == Status::ok;
   return status;
@@ -159,7 +165,13 @@ PyObject* port_end(PyObject* self, PyObject* argument) {
   port_of(self)->port.end(static_cast<plane::LinkState>(state));
   return none();
 }
-PyObject* port_drained(PyObject* self, PyObject*) { return PyBool_FromLong(port_of(self)->port.drained() ? 1 : 0); }
+PyObject* port_settled(PyObject* self, PyObject*) { return PyBool_FromLong(is_settled(port_of(self)) ? 1 : 0); }
+PyObject* port_has_reader(PyObject* self, PyObject*) {
+  const PortObject* port = port_of(self);
+  for (std::uint32_t i = 0; i < port->view_count; ++i)
+    if (port->views[i].there && port->views[i].link.reader_state() == plane::LinkState::open) return PyBool_FromLong(1);
+  return PyBool_FromLong(0);
+}
 PyObject* port_slot_count(PyObject* self, void*) { return PyLong_FromUnsignedLongLong(port_of(self)->port.slot_count()); }
 PyObject* port_slots_in_use(PyObject* self, void*) { return PyLong_FromUnsignedLongLong(port_of(self)->port.slots_in_use()); }
 PyObject* port_next_sequence(PyObject* self, void*) { return PyLong_FromUnsignedLongLong(port_of(self)->port.next_sequence()); }
@@ -177,7 +189,8 @@ PyMethodDef port_methods[] = {
     {"can_send", method(&port_can_send), METH_NOARGS, nullptr},
     {"pump", method(&port_pump), METH_NOARGS, nullptr},
     {"end", method(&port_end), METH_O, nullptr},
-    {"drained", method(&port_drained), METH_NOARGS, nullptr},
+    {"settled", method(&port_settled), METH_NOARGS, nullptr},
+    {"has_reader", method(&port_has_reader), METH_NOARGS, nullptr},
     {nullptr, nullptr, 0, nullptr},
 };
 PyGetSetDef port_properties[] = {

@@ -117,6 +117,14 @@ PyObject* loop_messages(PyObject* self, PyObject*) {
   return PyBool_FromLong(watch != nullptr && watch->message.load(std::memory_order_relaxed) && watch->message.exchange(false, std::memory_order_acq_rel) ? 1 : 0);
 }
 
+// interrupt(), from any thread: ends the driving thread's wait as a message would.
+PyObject* loop_interrupt(PyObject* self, PyObject*) {
+  LoopObject* loop = loop_of(self);
+  if (loop->watch != nullptr) loop->watch->message.store(true, std::memory_order_release);
+  loop->bell.ring();
+  return none();
+}
+
 PyObject* loop_hung_up(PyObject* self, void*) {
   const Watch* watch = loop_of(self)->watch;
   return PyBool_FromLong(watch != nullptr && watch->hung_up.load(std::memory_order_relaxed) ? 1 : 0);
@@ -143,7 +151,7 @@ struct Wanted {
   bool frames = false;
   PortObject* room = nullptr;
   PortObject* slots = nullptr;
-  PortObject* drained = nullptr;
+  PortObject* settled = nullptr;
   std::uint64_t in_use = 0;
   bool while_unread = false;  // slots: until the readers have read everything, at the latest
 };
@@ -152,17 +160,14 @@ bool there(LoopObject* loop, const Wanted& wanted) {
   if (message_waits(loop)) return true;
   if (wanted.frames && any_unread(loop)) return true;
   if (wanted.room != nullptr && wanted.room->port.can_send()) return true;
-  if (wanted.drained != nullptr) {
-    wanted.drained->port.pump();
-    if (wanted.drained->port.drained()) return true;
-  }
+  if (wanted.settled != nullptr && is_settled(wanted.settled)) return true;
   if (wanted.slots == nullptr) return false;
   wanted.slots->port.pump();
   return wanted.slots->port.slots_in_use() < wanted.in_use || (wanted.while_unread && unread_on_blocking(wanted.slots) == 0);
 }
 
 bool listens(const PortObject* port, const Wanted& wanted) {
-  return port->port.has_to_give_again() || port == wanted.room || port == wanted.slots || port == wanted.drained;
+  return port->port.has_to_give_again() || port == wanted.room || port == wanted.slots || port == wanted.settled;
 }
 
 void spin(LoopObject* loop, const Wanted& wanted, std::uint32_t seen) {
@@ -201,6 +206,7 @@ void leave_call(LoopObject* loop) {
 }
 
 void enter_call(LoopObject* loop) {
+  if (!loop->is_node) return;
   set_state(loop, plane::NodeState::busy);
   loop->blocked_ns = 0;
   loop->entered_ns = plane::monotonic_ns();
@@ -219,7 +225,7 @@ PyObject* look_at(LoopObject* loop, std::uint32_t i) {
     loop->timestamp_ns = received.header.timestamp_ns;
     loop->trace_id = received.header.trace_id;
     loop->sequence = received.header.sequence;
-    loop->has_frame = true;
+    loop->has_frame = loop->is_node;
     return received_frame(link, received);
   }
   if (status == Status::ended || status == Status::corrupt) {
@@ -282,12 +288,15 @@ bool port_argument(PyObject* args, PyObject** port, long long* timeout_ns) {
   return PyArg_ParseTuple(args, "O!L", types.port, port, timeout_ns) != 0;
 }
 
-// wait_room(port, timeout_ns), wait_slot(port, timeout_ns), wait_drained(port, timeout_ns): one sleep; then look again.
+// wait_room(port, timeout_ns), wait_slot(port, timeout_ns), wait_settled(port, timeout_ns): one sleep; then look again.
+// wait_room's third argument, if true: frames end it, too.
 PyObject* loop_wait_room(PyObject* self, PyObject* args) {
   PyObject* port = nullptr;
   long long timeout_ns = 0;
-  if (!port_argument(args, &port, &timeout_ns)) return nullptr;
+  int frames = 0;
+  if (PyArg_ParseTuple(args, "O!L|p", types.port, &port, &timeout_ns, &frames) == 0) return nullptr;
   Wanted wanted;
+  wanted.frames = frames != 0;
   wanted.room = reinterpret_cast<PortObject*>(port);
   return sleep_once(loop_of(self), wanted, timeout_ns);
 }
@@ -304,13 +313,13 @@ PyObject* loop_wait_slot(PyObject* self, PyObject* args) {
   return sleep_once(loop_of(self), wanted, timeout_ns);
 }
 
-PyObject* loop_wait_drained(PyObject* self, PyObject* args) {
+PyObject* loop_wait_settled(PyObject* self, PyObject* args) {
   PyObject* port = nullptr;
   long long timeout_ns = 0;
   if (!port_argument(args, &port, &timeout_ns)) return nullptr;
   Wanted wanted;
-  wanted.drained = reinterpret_cast<PortObject*>(port);
-  flush_abandoned(wanted.drained);
+  wanted.settled = reinterpret_cast<PortObject*>(port);
+  flush_abandoned(wanted.settled);
   return sleep_once(loop_of(self), wanted, timeout_ns);
 }
 
@@ -335,23 +344,20 @@ PyObject* loop_set_state(PyObject* self, PyObject* argument) {
   set_state(loop_of(self), static_cast<plane::NodeState>(state));
   return none();
 }
-PyObject* loop_ring(PyObject* self, PyObject*) {
-  loop_of(self)->bell.ring();
-  return none();
-}
 
 // ---- set-up ---------------------------------------------------------------------------------------------------------------------
 
-// Loop(bell_fd, page_fd | -1, spin_ns)
+// Loop(bell_fd, page_fd | -1, spin_ns, is_node = True)
 PyObject* loop_new(PyTypeObject* type, PyObject* args, PyObject*) {
-  int bell_fd = 0, page_fd = 0;
+  int bell_fd = 0, page_fd = 0, is_node = 1;
   long long spin_ns = 0;
-  if (PyArg_ParseTuple(args, "iiL", &bell_fd, &page_fd, &spin_ns) == 0) return nullptr;
+  if (PyArg_ParseTuple(args, "iiL|p", &bell_fd, &page_fd, &spin_ns, &is_node) == 0) return nullptr;
   auto* loop = allocate<LoopObject>(type);
   if (loop == nullptr) return nullptr;
   new (&loop->bell) plane::Bell();
   new (&loop->page) plane::Mapping();
   loop->spin_ns = spin_ns;
+  loop->is_node = is_node != 0;
   Status status = plane::Bell::map(bell_fd, &loop->bell);
   if (status == Status::ok && page_fd >= 0) status = plane::Mapping::map(page_fd, plane::kNodePageBytes, false, &loop->page);
   if (status == Status::ok) return reinterpret_cast<PyObject*>(loop);
@@ -417,11 +423,11 @@ PyMethodDef loop_methods[] = {
     {"wait", method(&loop_wait), METH_O, nullptr},
     {"wait_room", method(&loop_wait_room), METH_VARARGS, nullptr},
     {"wait_slot", method(&loop_wait_slot), METH_VARARGS, nullptr},
-    {"wait_drained", method(&loop_wait_drained), METH_VARARGS, nullptr},
+    {"wait_settled", method(&loop_wait_settled), METH_VARARGS, nullptr},
     {"enter", method(&loop_enter), METH_NOARGS, nullptr},
     {"leave", method(&loop_leave), METH_NOARGS, nullptr},
     {"set_state", method(&loop_set_state), METH_O, nullptr},
-    {"ring", method(&loop_ring), METH_NOARGS, nullptr},
+    {"interrupt", method(&loop_interrupt), METH_NOARGS, nullptr},
     {nullptr, nullptr, 0, nullptr},
 };
 PyGetSetDef loop_properties[] = {

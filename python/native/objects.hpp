@@ -28,9 +28,9 @@ using plane::Status;
 
 struct LoopObject;
 
-struct View {                   // of a link that blocks: what lies unread there
+struct View {                   // of one link of an output
   plane::LinkView link;
-  bool there;
+  bool there, blocks;
 };
 
 struct PortObject {
@@ -88,6 +88,7 @@ struct LoopObject {
   bool* unknown;                // inputs whose next frame lies in an arena that hasn't come yet
   std::uint32_t input_count, output_count, open, next;
   std::int64_t spin_ns;
+  bool is_node;                 // else a program that embeds a pipeline: its frames have nothing to do with each other
   std::int64_t entered_ns, blocked_ns;  // the call in hand
   std::int64_t timestamp_ns;            // of the frame in hand
   std::uint64_t trace_id, sequence;
@@ -118,6 +119,7 @@ PyObject* send_frame(PortObject* port, FrameObject* frame);
 PyObject* raise_status(const char* what, Status status);
 void flush_abandoned(PortObject* port);
 std::uint64_t unread_on_blocking(const PortObject* port);  // most frames that a blocking link's reader has yet to read
+bool is_settled(PortObject* port);  // every reader has read everything and given it back, or is gone
 void frame_left(LoopObject* loop, std::uint64_t count);
 
 template <typename F>
