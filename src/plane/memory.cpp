@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <linux/futex.h>
 #include <linux/memfd.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -38,7 +39,28 @@ int close_keeping_errno(int fd) noexcept {
   return -1;
 }
 
+// Bytes that the machine can give without pushing something out; without an answer, all. Asked because a machine without swap
+// does not refuse pages to fallocate(): it ends a process to find them.
+std::uint64_t available_bytes() noexcept {
+  char text[512] = {};  // the third line, "MemAvailable:  123 kB"
+  const int fd = ::open("/proc/meminfo", O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return ~std::uint64_t{0};
+  const ssize_t size = ::read(fd, text, sizeof text - 1);
+  ::close(fd);
+  const char* at = size > 0 ? ::strstr(text, "MemAvailable:") : nullptr;
+  if (at == nullptr) return ~std::uint64_t{0};
+  std::uint64_t kilobytes = 0;
+  for (at += 13; *at == ' '; ++at) {
+  }
+  for (; *at >= '0' && *at <= '9'; ++at) kilobytes = kilobytes * 10 + static_cast<std::uint64_t>(*at - '0');
+  return kilobytes * 1024;
+}
+
 int create_sealed(const char* name, std::uint64_t bytes, int seals) noexcept {
+  if (bytes > available_bytes()) {
+    errno = ENOMEM;
+    return -1;
+  }
   const int fd = static_cast<int>(::syscall(SYS_memfd_create, name, MFD_CLOEXEC | MFD_ALLOW_SEALING));
   if (fd < 0) return -1;
   const auto size = static_cast<off_t>(bytes);
