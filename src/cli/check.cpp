@@ -47,7 +47,7 @@ void print_text(const pipeline::Pipeline& pipeline) {
   for (const auto& node : pipeline.nodes) {
     fmt::print("\n{}  ({})\n  runs as    {}\n", node.id, node.reference, where(node));
     const char* title = "may touch";
-    for (const auto& line : may_touch(node)) fmt::print("  {:<9}  {}\n", std::exchange(title, ""), line);
+    for (const auto& line : may_touch(node, pipeline)) fmt::print("  {:<9}  {}\n", std::exchange(title, ""), line);
   }
   fmt::print("\nedges\n");
   for (const auto& edge : pipeline.edges) {
@@ -60,7 +60,7 @@ json to_json(const pipeline::Pipeline& pipeline) {
   json nodes = json::array(), edges = json::array();
   for (const auto& node : pipeline.nodes) {
     nodes.push_back({{"id", node.id}, {"node", node.reference}, {"executor", to_string(node.executor)}, {"runs_as", where(node)},
-                     {"packages", node.packages}, {"may_touch", may_touch(node)}});
+                     {"packages", node.packages}, {"may_touch", may_touch(node, pipeline)}});
   }
   for (const auto& edge : pipeline.edges) {
     edges.push_back({{"from", edge.from.node + "." + edge.from.port}, {"to", edge.to.node + "." + edge.to.port}, {"type", to_text(edge.type)},

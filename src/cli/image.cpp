@@ -23,24 +23,31 @@ namespace {
 
 std::string day(std::int64_t seconds) { return fmt::format("{:%Y-%m-%d %H:%M}", fmt::localtime(static_cast<std::time_t>(seconds))); }
 
-void print_text(const std::vector<executor::Environment>& environments) {
-  std::vector<std::vector<std::string>> rows = {{"kind", "name", "what", "size", "last used"}};
+void print_text(const std::vector<executor::ListedEnvironment>& environments) {
+  std::vector<std::vector<std::string>> rows = {{"kind", "name", "size", "last used", "what"}};
   std::uint64_t total = 0;
   for (const auto& each : environments) {
-    rows.push_back({each.kind, each.key, strip_control(each.what), format_bytes(each.bytes), day(each.last_used_s)});
+    const auto what = each.used_by.empty() ? each.what : fmt::format("{} (used by {})", each.what, each.used_by);
+    rows.push_back({each.kind, each.key, format_bytes(each.bytes), day(each.last_used_s), strip_control(what)});
     total += each.bytes;
   }
-  fmt::print("{}", align(rows, {false, false, false, true, false}));
+  if (!environments.empty()) fmt::print("{}", align(rows, {false, false, true, false, false}));
   fmt::print("{} in all, {}\n", environments.size(), format_bytes(total));
 }
 
-void print_json(const std::vector<executor::Environment>& environments) {
+void print_json(const std::vector<executor::ListedEnvironment>& environments) {
   nlohmann::json all = nlohmann::json::array();
   for (const auto& each : environments) {
     all.push_back({{"kind", each.kind}, {"name", each.key}, {"what", each.what}, {"place", each.place}, {"bytes", each.bytes},
-                   {"created_s", each.created_s}, {"last_used_s", each.last_used_s}});
+                   {"created_s", each.created_s}, {"last_used_s", each.last_used_s}, {"used_by", each.used_by}});
   }
   fmt::print("{}\n", all.dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
+}
+
+void print(const executor::Removal& removal) {
+  for (const auto& each : removal.removed) fmt::print("removed {}\n", strip_control(each));
+  for (const auto& each : removal.kept) fmt::print("kept {}\n", strip_control(each));
+  fmt::print("{} removed, {} freed\n", removal.removed.size(), format_bytes(removal.freed_bytes));
 }
 
 void add_ls(CLI::App& image) {
@@ -48,37 +55,36 @@ void add_ls(CLI::App& image) {
   command->footer("Example:\n  hawse image ls --json");
   auto as_json = std::make_shared<bool>(false);
   command->add_flag("--json", *as_json, "As JSON");
-  command->callback([as_json] { *as_json ? print_json(executor::list_environments()) : print_text(executor::list_environments()); });
+  command->callback([as_json] { (*as_json ? print_json : print_text)(executor::list_environments()); });
 }
 
 void add_rm(CLI::App& image) {
-  auto* command = image.add_subcommand("rm", "Remove some, by the names that `hawse image ls` shows (or their first letters)");
+  auto* command = image.add_subcommand("rm", "Remove some, by the names that `hawse image ls` shows or their first letters");
   command->footer("Example:\n  hawse image rm hawse/python:3.9");
   auto names = std::make_shared<std::vector<std::string>>();
   command->add_option("name", *names, "What to remove")->required()->type_name("NAME");
   command->callback([names] {
-    for (const auto& name : *names) {
-      executor::remove_environment(name);
-      fmt::print("removed {}\n", name);
-    }
+    for (const auto& name : *names) print(executor::remove_environments(name));
   });
 }
 
 void add_prune(CLI::App& image) {
   auto* command = image.add_subcommand("prune", "Remove what hasn't been used for a while");
-  command->footer("Examples:\n  hawse image prune                    not used for 30 days\n  hawse image prune --unused-for 1h");
-  auto age = std::make_shared<std::string>("720h");
-  command->add_option("--unused-for", *age, "How long, as in 36h or 90m")->type_name("DURATION")->capture_default_str();
-  command->callback([age] {
-    const auto duration_ns = parse_duration_ns(*age);
-    if (!duration_ns || *duration_ns < 0) throw Error(ErrorCode::usage, "--unused-for", fmt::format("'{}' is no duration", *age), "write 36h, 90m or 0s");
-    const auto removed = executor::prune(*duration_ns / 1'000'000'000);
-    std::uint64_t freed = 0;
-    for (const auto& each : removed) {
-      fmt::print("removed {} {}\n", each.kind, each.key);
-      freed += each.bytes;
+  command->footer("Examples:\n  hawse image prune                           what hasn't been used for 30 days\n"
+                  "  hawse image prune --unused-for 0s --bases   everything that isn't in use");
+  struct Options {
+    std::string unused_for = "720h";
+    bool bases = false;
+  };
+  auto options = std::make_shared<Options>();
+  command->add_option("--unused-for", options->unused_for, "How long, as in 36h or 90m")->type_name("DURATION")->capture_default_str();
+  command->add_flag("--bases", options->bases, "Base images, too");
+  command->callback([options] {
+    const auto age_ns = parse_duration_ns(options->unused_for);
+    if (!age_ns || *age_ns < 0) {
+      throw Error(ErrorCode::usage, "--unused-for", fmt::format("'{}' is no duration", options->unused_for), "write 36h, 90m or 0s");
     }
-    fmt::print("{} removed, {} freed\n", removed.size(), format_bytes(freed));
+    print(executor::prune_environments(*age_ns / 1'000'000'000, 0, options->bases));
   });
 }
 

@@ -103,6 +103,7 @@ int run_command(CLI::App& app, const Result& result, int argc, char** argv) {
 }  // namespace hawse::cli
 
 int main(int argc, char** argv) {
+  using namespace hawse;
   using namespace hawse::cli;
   CLI::App app("Runs streaming pipelines whose nodes are threads, processes and containers on one shared memory.", "hawse");
   app.footer(kExamples);
