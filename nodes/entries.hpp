@@ -8,6 +8,8 @@
 namespace hawse::nodes {
 
 StockEntry json_lines();
+StockEntry media_sink();
+StockEntry media_source();
 StockEntry test_sink();
 StockEntry test_source();
 StockEntry text_print();

@@ -87,6 +87,7 @@ class Context {
   virtual ~Context() = default;
   virtual const std::string& id() const noexcept = 0;
   virtual Output* output(std::string_view port) noexcept = 0;  // nullptr: no edge uses it, or there is none
+  virtual bool has_input(std::string_view port) const noexcept = 0;  // some edge leads into it
   virtual void log(LogLevel, std::string_view text) = 0;
   virtual void progress(std::string_view what, std::uint64_t done, std::uint64_t total, std::string_view unit) = 0;
   virtual bool stopping() const noexcept = 0;                  // asked to end: a source should return soon
@@ -107,6 +108,7 @@ class Node {
 
  protected:
   const std::string& id() const noexcept { return context_->id(); }
+  bool has_input(std::string_view port) const noexcept { return context_->has_input(port); }
   bool has_output(std::string_view port) const noexcept { return context_->output(port) != nullptr; }
   Output& output(std::string_view port);  // an unconnected one accepts and drops everything
   Context& context() noexcept { return *context_; }

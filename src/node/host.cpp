@@ -5,6 +5,7 @@
 
 #include <cxxabi.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <exception>
 #include <string>
@@ -22,6 +23,10 @@ class HostContext : public Context {
   explicit HostContext(Endpoint& endpoint) : endpoint_(endpoint) {}
   const std::string& id() const noexcept override { return endpoint_.id(); }
   Output* output(std::string_view port) noexcept override { return endpoint_.output(port); }
+  bool has_input(std::string_view port) const noexcept override {
+    const auto& ports = endpoint_.input_ports();
+    return std::find(ports.begin(), ports.end(), port) != ports.end();
+  }
   void log(LogLevel level, std::string_view text) override { endpoint_.log(level, text); }
   void progress(std::string_view what, std::uint64_t done, std::uint64_t total, std::string_view unit) override {
     endpoint_.progress(what, done, total, unit);
