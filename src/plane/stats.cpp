@@ -51,10 +51,10 @@ void record(Histogram& histogram, std::uint64_t ns) noexcept {
 
 // Counts the buckets themselves: `count` may be ahead of them, or garbage where a hostile node owns the histogram.
 std::uint64_t quantile(const Histogram& histogram, double q) noexcept {
-  std::uint64_t total = 0;
-  for (const auto& bucket : histogram.buckets) total += bucket.load(std::memory_order_relaxed);
-  if (total == 0) return 0;
-  const double wanted = (q < 0 ? 0 : q > 1 ? 1 : q) * static_cast<double>(total);
+  double total = 0;  // 976 garbage buckets don't overflow it
+  for (const auto& bucket : histogram.buckets) total += static_cast<double>(bucket.load(std::memory_order_relaxed));
+  if (total <= 0) return 0;
+  const double wanted = (q < 0 ? 0 : q > 1 ? 1 : q) * total;
   double seen = 0;
   std::uint32_t last = 0;
   for (std::uint32_t i = 0; i < kHistogramBuckets; ++i) {
