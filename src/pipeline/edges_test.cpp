@@ -20,8 +20,8 @@ std::string manifest(const std::string& edges, const std::string& more = "") {
   return "version: 1\nnodes: {" + nodes + "}\nedges: [" + edges + "]\n" + more;
 }
 
-std::vector<std::string> connect(const std::string& edges, const std::string& more = "") { return edges_of(Project().load(manifest(edges, more))); }
-std::vector<std::string> complain(const std::string& edges, const std::string& more = "") { return Project().complaints(manifest(edges, more)); }
+std::vector<std::string> connect(const std::string& edges, const std::string& more = "") { return edges_of(TestProject().load(manifest(edges, more))); }
+std::vector<std::string> complain(const std::string& edges, const std::string& more = "") { return TestProject().complaints(manifest(edges, more)); }
 
 TEST(Edges, a_chain_is_an_edge_between_each_two_neighbours) {
   EXPECT_THAT(connect("source.audio -> speech -> recognise -> print"), ElementsAre("source.audio -> speech.audio", "speech.out -> recognise.audio", "recognise.out -> print.text"));
@@ -61,7 +61,7 @@ TEST(Edges, a_node_with_open_ports_takes_any_name) {
 }
 
 TEST(Edges, know_the_type_of_their_frames_where_it_is_a_single_one) {
-  const Pipeline pipeline = Project().load(manifest("tick -> recognise, recognise -> print, tick -> print, tick -> open"));
+  const Pipeline pipeline = TestProject().load(manifest("tick -> recognise, recognise -> print, tick -> print, tick -> open"));
   std::vector<plane::FrameType> types;
   for (const Edge& edge : pipeline.edges) types.push_back(edge.type);
   EXPECT_THAT(types, ElementsAre(plane::FrameType::audio, plane::FrameType::text, plane::FrameType::none, plane::FrameType::none));
@@ -103,7 +103,7 @@ TEST(Edges, the_same_one_twice_is_refused) {
 TEST(Edges, more_than_ten_thousand_are_refused) {
   std::string list;
   for (int i = 0; i < 101; ++i) list += "n, ";
-  EXPECT_THAT(Project().complaints("version: 1\nnodes: {n: {node: 'm:X'}}\nedges: [{from: [" + list + "], to: [" + list + "]}]"), testing::Contains(HasSubstr("more than 10000 edges")));
+  EXPECT_THAT(TestProject().complaints("version: 1\nnodes: {n: {node: 'm:X'}}\nedges: [{from: [" + list + "], to: [" + list + "]}]"), testing::Contains(HasSubstr("more than 10000 edges")));
 }
 
 TEST(Cycles, are_refused_with_the_nodes_in_their_order) {
@@ -117,7 +117,7 @@ TEST(Cycles, that_an_edge_says_is_meant_are_fine) { EXPECT_THAT(complain("speech
 TEST(Cycles, are_each_reported) { EXPECT_THAT(complain("speech -> again, again -> speech, open.a -> open.b"), ElementsAre(HasSubstr("again -> speech -> again"), HasSubstr("open -> open"))); }
 
 TEST(Connections, a_node_without_any_is_refused) {
-  EXPECT_THAT(Project().complaints("version: 1\nnodes:\n  t: {node: test/source}\n  p: {node: text/print}\n  q: {node: text/print}\nedges: [t -> p]"),
+  EXPECT_THAT(TestProject().complaints("version: 1\nnodes:\n  t: {node: test/source}\n  p: {node: text/print}\n  q: {node: text/print}\nedges: [t -> p]"),
               ElementsAre("5:3: node 'q' isn't connected to anything | add an edge from or to it, or remove the node"));
 }
 
@@ -127,10 +127,10 @@ TEST(Connections, an_input_without_one_is_refused_unless_it_is_optional) {
   EXPECT_THAT(complain("source.audio -> sink"), IsEmpty());
 }
 
-TEST(Connections, a_node_whose_ports_are_not_known_may_stand_alone) { EXPECT_NO_THROW(Project().load("version: 1\nnodes: {a: {node: ./plain}}\n")); }
+TEST(Connections, a_node_whose_ports_are_not_known_may_stand_alone) { EXPECT_NO_THROW(TestProject().load("version: 1\nnodes: {a: {node: ./plain}}\n")); }
 
 TEST(Application, its_inputs_and_outputs_are_edges_from_and_to_it) {
-  const Pipeline pipeline = Project().load(manifest("speech -> recognise", "inputs: {mic: speech}\noutputs: {text: recognise, raw: {from: speech.out, queue: 2, when_full: latest}}\n"));
+  const Pipeline pipeline = TestProject().load(manifest("speech -> recognise", "inputs: {mic: speech}\noutputs: {text: recognise, raw: {from: speech.out, queue: 2, when_full: latest}}\n"));
   EXPECT_THAT(edges_of(pipeline), ElementsAre("speech.out -> recognise.audio", "application.mic -> speech.audio", "recognise.out -> application.text", "speech.out -> application.raw"));
   EXPECT_THAT(pipeline.inputs, ElementsAre("mic"));
   EXPECT_THAT(pipeline.outputs, ElementsAre("text", "raw"));
@@ -144,7 +144,7 @@ TEST(Application, one_input_may_go_to_several_ports) {
 }
 
 TEST(Application, is_no_name_for_a_node_and_stands_in_no_edge) {
-  EXPECT_THAT(Project().complaints("version: 1\nnodes: {application: {node: './plain'}}\n"), ElementsAre(HasSubstr("no node can have that id")));
+  EXPECT_THAT(TestProject().complaints("version: 1\nnodes: {application: {node: './plain'}}\n"), ElementsAre(HasSubstr("no node can have that id")));
   EXPECT_THAT(complain("application.mic -> speech", "inputs: {mic: speech}\n"), ElementsAre("3:9: 'application' can't stand in an edge | declare its streams under inputs: and outputs:"));
 }
 

@@ -44,11 +44,11 @@ edges:
 
 // Node `a` with `lines` beside its reference, fed by a stock source.
 Node load_node(const std::string& reference, const std::string& lines = "", const LoadOptions& options = {}) {
-  return Project().load("version: 1\nnodes: {t: {node: test/source}, a: {node: \"" + reference + "\"" + (lines.empty() ? "" : ", " + lines) + "}}\nedges: [t -> a]\n", options).nodes.at(1);
+  return TestProject().load("version: 1\nnodes: {t: {node: test/source}, a: {node: \"" + reference + "\"" + (lines.empty() ? "" : ", " + lines) + "}}\nedges: [t -> a]\n", options).nodes.at(1);
 }
 
 TEST(Load, reads_a_whole_manifest) {
-  const Pipeline pipeline = Project().load(kCaptions);
+  const Pipeline pipeline = TestProject().load(kCaptions);
   EXPECT_EQ(pipeline.name, "captions");
   EXPECT_EQ(pipeline.file, "/project/pipeline.yaml");
   ASSERT_EQ(pipeline.nodes.size(), 4u);
@@ -74,13 +74,13 @@ TEST(Load, reads_a_whole_manifest) {
 }
 
 TEST(Load, the_same_pipeline_may_be_JSON) {
-  const Pipeline pipeline = Project().load(R"({"version": 1, "nodes": {"t": {"node": "test/source", "params": {"count": 3}}, "p": {"node": "text/print"}}, "edges": ["t -> p"]})");
+  const Pipeline pipeline = TestProject().load(R"({"version": 1, "nodes": {"t": {"node": "test/source", "params": {"count": 3}}, "p": {"node": "text/print"}}, "edges": ["t -> p"]})");
   EXPECT_THAT(edges_of(pipeline), ElementsAre("t.out -> p.text"));
   EXPECT_EQ(pipeline.nodes[0].params["count"], 3);
 }
 
 TEST(Load, gives_every_key_that_is_left_out_its_default) {
-  const Pipeline pipeline = Project().load("version: 1\nnodes: {t: {node: test/source}, p: {node: text/print}}\nedges: [t -> p]\n");
+  const Pipeline pipeline = TestProject().load("version: 1\nnodes: {t: {node: test/source}, p: {node: text/print}}\nedges: [t -> p]\n");
   const Node plain;
   const Node& node = pipeline.nodes[1];
   EXPECT_EQ(pipeline.name, "pipeline");
@@ -99,7 +99,7 @@ TEST(Load, gives_every_key_that_is_left_out_its_default) {
 }
 
 TEST(Load, makes_a_name_of_the_files_name) {
-  const auto around = Project();
+  const TestProject around;
   const std::string text = "version: 1\nnodes: {t: {node: 'm:X'}}\n";
   EXPECT_EQ(load("/x/My Pipeline (2).yaml", {}, around.surroundings(text)).name, "my-pipeline-2");
   EXPECT_EQ(load("/x/\xc3\xa4.yaml", {}, around.surroundings(text)).name, "pipeline");
@@ -159,13 +159,13 @@ TEST(Load, tells_the_kinds_of_nodes_apart_by_their_form) {
 
 TEST(Load, a_stock_node_runs_where_it_chooses_itself) {
   EXPECT_EQ(load_node("text/print").executor, ExecutorKind::thread);
-  EXPECT_EQ(Project().load(kCaptions).nodes[0].executor, ExecutorKind::process);
+  EXPECT_EQ(TestProject().load(kCaptions).nodes[0].executor, ExecutorKind::process);
   EXPECT_EQ(load_node("text/print", "executor: container").executor, ExecutorKind::container);
   EXPECT_EQ(load_node("text/print", "executor: process").executor, ExecutorKind::process);
 }
 
 TEST(Load, a_program_shows_its_signature_where_it_has_one) {
-  const Pipeline pipeline = Project().load("version: 1\nnodes: {s: {node: media/source, params: {uri: x}}, i: {node: ./invert}}\nedges: [s -> i]\n");
+  const Pipeline pipeline = TestProject().load("version: 1\nnodes: {s: {node: media/source, params: {uri: x}}, i: {node: ./invert}}\nedges: [s -> i]\n");
   EXPECT_THAT(edges_of(pipeline), ElementsAre("s.video -> i.video"));
 }
 
@@ -192,24 +192,24 @@ TEST(Load, each_executor_has_its_own_packages_where_both_are_there) {
 }
 
 TEST(Load, the_executor_flag_without_a_node_moves_the_users_nodes_and_what_is_in_containers) {
-  const Pipeline moved = Project().load(kCaptions, {.set = {}, .executors = {{"", ExecutorKind::container}}, .env = {}});
+  const Pipeline moved = TestProject().load(kCaptions, {.set = {}, .executors = {{"", ExecutorKind::container}}, .env = {}});
   EXPECT_EQ(moved.find("source")->executor, ExecutorKind::process);
   EXPECT_EQ(moved.find("recognise")->executor, ExecutorKind::container);
   EXPECT_EQ(moved.find("captions")->executor, ExecutorKind::thread);
-  const Pipeline back = Project().load(kCaptions, {.set = {}, .executors = {{"", ExecutorKind::process}}, .env = {}});
+  const Pipeline back = TestProject().load(kCaptions, {.set = {}, .executors = {{"", ExecutorKind::process}}, .env = {}});
   EXPECT_EQ(back.find("speech")->executor, ExecutorKind::process);
   EXPECT_EQ(back.find("captions")->executor, ExecutorKind::thread);
 }
 
 TEST(Load, the_executor_flag_with_a_node_wins_over_the_one_without) {
-  const Pipeline pipeline = Project().load(kCaptions, {.set = {}, .executors = {{"captions", ExecutorKind::container}, {"", ExecutorKind::process}}, .env = {}});
+  const Pipeline pipeline = TestProject().load(kCaptions, {.set = {}, .executors = {{"captions", ExecutorKind::container}, {"", ExecutorKind::process}}, .env = {}});
   EXPECT_EQ(pipeline.find("captions")->executor, ExecutorKind::container);
   EXPECT_EQ(pipeline.find("speech")->executor, ExecutorKind::process);
 }
 
 TEST(Load, the_env_flag_sets_variables_of_one_node_or_of_all) {
   const LoadOptions options{.set = {}, .executors = {}, .env = {{"", {"A", "1"}}, {"speech", {"B", "2"}}}};
-  const Pipeline pipeline = Project().load(kCaptions, options);
+  const Pipeline pipeline = TestProject().load(kCaptions, options);
   EXPECT_EQ(pipeline.find("speech")->env.size(), 2u);
   EXPECT_EQ(pipeline.find("source")->env.size(), 1u);
 }
@@ -217,7 +217,7 @@ TEST(Load, the_env_flag_sets_variables_of_one_node_or_of_all) {
 // ---- variables and paths -------------------------------------------------------------------------------------------------------
 
 json params_with(const std::string& variables, const std::string& params, const std::map<std::string, std::string>& set = {}) {
-  return Project().load("version: 1\nvariables: {" + variables + "}\nnodes: {t: {node: test/source, params: {" + params + "}}, p: {node: text/print}}\nedges: [t -> p]\n", {.set = set, .executors = {}, .env = {}}).nodes.at(0).params;
+  return TestProject().load("version: 1\nvariables: {" + variables + "}\nnodes: {t: {node: test/source, params: {" + params + "}}, p: {node: text/print}}\nedges: [t -> p]\n", {.set = set, .executors = {}, .env = {}}).nodes.at(0).params;
 }
 
 TEST(Variables, a_value_that_is_one_variable_takes_its_type) {
@@ -241,14 +241,14 @@ TEST(Variables, set_wins_and_is_typed_as_if_it_stood_in_the_file) {
 
 TEST(Variables, one_without_a_default_must_be_set) {
   EXPECT_EQ(params_with("n: ", "n: '${n}'", {{"n", "7"}})["n"], 7);
-  EXPECT_THAT(Project().complaints("version: 1\nvariables: {n: }\nnodes: {t: {node: test/source, params: {n: '${n}'}}, p: {node: text/print}}\nedges: [t -> p]"),
+  EXPECT_THAT(TestProject().complaints("version: 1\nvariables: {n: }\nnodes: {t: {node: test/source, params: {n: '${n}'}}, p: {node: text/print}}\nedges: [t -> p]"),
               ElementsAre("3:44: variable 'n' has no value | give it one: --set n=..."));
 }
 
 TEST(Variables, one_that_nothing_uses_is_fine) { EXPECT_NO_THROW(params_with("n: 5", "")); }
 
 TEST(Variables, work_wherever_a_value_stands) {
-  const Pipeline pipeline = Project().load("version: 1\nname: '${name}'\nvariables: {name: x, where: process, depth: 3, from: t}\nnodes:\n  t: {node: test/source, executor: '${where}'}\n  p: {node: text/print}\n"
+  const Pipeline pipeline = TestProject().load("version: 1\nname: '${name}'\nvariables: {name: x, where: process, depth: 3, from: t}\nnodes:\n  t: {node: test/source, executor: '${where}'}\n  p: {node: text/print}\n"
                                            "edges: [{from: '${from}', to: p, queue: '${depth}'}]");
   EXPECT_EQ(pipeline.name, "x");
   EXPECT_EQ(pipeline.nodes[0].executor, ExecutorKind::process);
@@ -256,14 +256,14 @@ TEST(Variables, work_wherever_a_value_stands) {
 }
 
 TEST(Variables, a_number_from_the_command_line_may_be_meant_as_text) {
-  const Pipeline pipeline = Project().load("version: 1\nvariables: {title: x}\nnodes: {s: {node: media/source, params: {uri: a.wav, title: '${title}'}}, k: {node: media/sink, params: {uri: '-'}}}\nedges: [s.audio -> k]",
+  const Pipeline pipeline = TestProject().load("version: 1\nvariables: {title: x}\nnodes: {s: {node: media/source, params: {uri: a.wav, title: '${title}'}}, k: {node: media/sink, params: {uri: '-'}}}\nedges: [s.audio -> k]",
                                            {.set = {{"title", "1984"}}, .executors = {}, .env = {}});
   EXPECT_EQ(pipeline.nodes[0].params["title"], "1984");
 }
 
 std::string uri_of(const std::string& written, const std::map<std::string, std::string>& set = {}) {
   const std::string text = "version: 1\nvariables: {input: speech.wav, dir: media}\nnodes: {s: {node: media/source, params: {uri: \"" + written + "\"}}, k: {node: media/sink, params: {uri: '-'}}}\nedges: [s.audio -> k]\n";
-  return Project().load(text, {.set = set, .executors = {}, .env = {}}).nodes.at(0).params["uri"];
+  return TestProject().load(text, {.set = set, .executors = {}, .env = {}}).nodes.at(0).params["uri"];
 }
 
 TEST(Paths, in_the_manifest_are_relative_to_it) {
@@ -282,7 +282,7 @@ TEST(Paths, from_the_command_line_are_relative_to_the_current_folder) {
 }
 
 TEST(Paths, URIs_devices_and_the_dash_stay_as_they_are) {
-  for (const char* uri : {"rtsp://camera/1", "https://x.org/a.mp4?b=c", "v4l2:/dev/video0", "alsa:default", "-"}) {
+  for (const char* uri : {"rtsp://camera/1", "https://x.org/a.mp4?b=c", "v4l2:/dev/video0", "alsa:default", "device:v4l2:/dev/video0", "-"}) {
     EXPECT_EQ(uri_of(uri), uri);
     EXPECT_EQ(uri_of("${input}", {{"input", uri}}), uri);
   }
