@@ -56,9 +56,10 @@ class Mine(hawse.Node):
 )";
 
 void check_name(const std::string& name) {
-  const auto fits = [](unsigned char c) { return std::isalnum(c) || c == '-' || c == '_'; };
-  if (!name.empty() && std::isalnum(static_cast<unsigned char>(name[0])) && std::all_of(name.begin(), name.end(), fits)) return;
-  throw Error(ErrorCode::usage, "new", fmt::format("'{}' cannot be a pipeline's name", name), "use letters, digits, - and _");
+  const auto starts = [](unsigned char c) { return std::islower(c) || std::isdigit(c); };
+  const auto fits = [&](unsigned char c) { return starts(c) || c == '-' || c == '_'; };
+  if (!name.empty() && starts(static_cast<unsigned char>(name[0])) && std::all_of(name.begin(), name.end(), fits)) return;
+  throw Error(ErrorCode::usage, "new", fmt::format("'{}' cannot be a pipeline's name", name), "use small letters, digits, - and _");
 }
 
 void make(const std::filesystem::path& folder) {
