@@ -44,6 +44,7 @@ void AudioCutter::open(const AVFrame& frame) {
   av_channel_layout_uninit(&in);
   resampler_.reset(context);
   require(code, "resample audio");
+  av_opt_set_double(context, "rematrix_maxval", 1.0, 0);  // two loud channels make no mono sound that is too loud
   require(swr_init(context), "resample audio");
   in_rate_ = frame.sample_rate;
   in_format_ = frame.format;

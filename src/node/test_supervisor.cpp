@@ -169,10 +169,7 @@ void TestSupervisor::start() {
   }
   server_ = std::thread([this] { serve(); });
   for (std::size_t node = 0; node < runs_.size(); ++node)
-    while (!has_said(node, "ready")) {
-      if (runs_[node]->code >= 0) return;
-      pause();
-    }
+    while (!has_said(node, "ready") && runs_[node]->code < 0) pause();
   const std::lock_guard lock(mutex_);
   for (auto& run : runs_) send(*run, {{"type", "start"}});
 }
