@@ -24,9 +24,9 @@ struct Outcome {
 
 Outcome prepare(const pipeline::Node& node, executor::Executor& executor, ProgressDisplay& display) {
   try {
-    display.update(node.id, {"environment", 0, 0, "", ""});
     const auto prepared = executor.prepare(node, display.report_for(node.id));
-    display.finish(node.id, prepared.image.empty() ? prepared.summary : fmt::format("{}, image {}", prepared.summary, prepared.image));
+    const auto id = prepared.image.substr(0, std::string("sha256:").size() + 12);
+    display.finish(node.id, id.empty() ? prepared.summary : fmt::format("{}, image {}", prepared.summary, id));
     return {node.id, "", "", kOk};
   } catch (const Error& error) {
     display.finish(node.id, "");
