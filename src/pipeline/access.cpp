@@ -10,7 +10,8 @@ namespace hawse::pipeline {
 namespace {
 
 // Every param of type path that has a value.
-void each_path(const json& params, const json& specs, const std::string& prefix, const std::function<void(const std::string&, const std::string&)>& visit) {
+void each_path(const json& params, const json& specs, const std::string& prefix,
+               const std::function<void(const std::string&, const std::string&)>& visit) {
   for (const auto& [name, value] : params.items()) {
     const auto spec = specs.find(name);
     if (spec == specs.end()) continue;
@@ -29,9 +30,11 @@ std::vector<std::string> named_paths(const Node& node) {
 
 std::vector<std::string> container_access(const Node& node) {
   const ContainerOptions& options = node.container;
-  std::vector<std::string> lines = {"network: " + options.network + (options.network == "host" ? " (the host's own: everything that listens on it)" : "")};
+  std::vector<std::string> lines = {"network: " + options.network +
+                                    (options.network == "host" ? " (the host's own: everything that listens on it)" : "")};
   lines.push_back("files: nothing of the host but its own code and packages (read-only)");
-  for (const Mount& mount : options.mounts) lines.push_back("mount: " + mount.source.string() + " at " + mount.target + (mount.write ? " (may write)" : " (read-only)"));
+  for (const Mount& mount : options.mounts)
+    lines.push_back("mount: " + mount.source.string() + " at " + mount.target + (mount.write ? " (may write)" : " (read-only)"));
   lines.push_back("gpus: " + (options.gpus.empty() ? "none" : options.gpus));
   lines.push_back("user: " + options.user);
   return lines;
@@ -52,9 +55,7 @@ std::vector<std::string> may_touch(const Node& node, const Pipeline&) {
   std::vector<std::string> lines;
   const auto add = [&](const std::vector<std::string>& more) { lines.insert(lines.end(), more.begin(), more.end()); };
   switch (node.executor) {
-    case ExecutorKind::container:
-      add(container_access(node));
-      break;
+    case ExecutorKind::container: add(container_access(node)); break;
     case ExecutorKind::process:
       lines.push_back("files and network: everything that your user can reach");
       if (node.kind == NodeKind::stock) add(named_paths(node));

@@ -16,7 +16,8 @@ namespace {
 
 bool fits(const PortType& a, const PortType& b) {
   if (a.types.empty() || b.types.empty()) return true;
-  return std::any_of(a.types.begin(), a.types.end(), [&](plane::FrameType type) { return std::find(b.types.begin(), b.types.end(), type) != b.types.end(); });
+  return std::any_of(a.types.begin(), a.types.end(),
+                     [&](plane::FrameType type) { return std::find(b.types.begin(), b.types.end(), type) != b.types.end(); });
 }
 
 plane::FrameType single(const PortType& a, const PortType& b) {
@@ -83,7 +84,8 @@ class Connector {
       }
       for (const Port& input : signature.inputs)
         if (!input.optional && !used_.contains({node.id, input.name, Side::to}))
-          context_.findings.add(node.at, "input '" + input.name + "' of node '" + node.id + "' isn't connected", "add an edge to " + node.id + "." + input.name);
+          context_.findings.add(node.at, "input '" + input.name + "' of node '" + node.id + "' isn't connected",
+                                "add an edge to " + node.id + "." + input.name);
     }
   }
 
@@ -131,7 +133,8 @@ class Connector {
     if (const Port* port = find_port(ports, end.port)) return Choice{{*port}};
     if (open) return Choice{{Port{end.port, {}, true}}};
     const char* what = side == Side::from ? "output" : "input";
-    context_.findings.add(end.at, "node '" + end.node + "' has no " + what + " '" + shortened(end.port) + "'", did_you_mean_or_list(end.port, names_of(ports), std::string(what) + "s"));
+    context_.findings.add(end.at, "node '" + end.node + "' has no " + what + " '" + shortened(end.port) + "'",
+                          did_you_mean_or_list(end.port, names_of(ports), std::string(what) + "s"));
     return std::nullopt;
   }
 
@@ -148,9 +151,13 @@ class Connector {
     if (unused.size() == 1) return unused[0];
     const std::string what = side == Side::from ? "outputs" : "inputs";
     if (fitting.empty()) {
-      context_.findings.add(edge.at, "no " + what.substr(0, what.size() - 1) + " of node '" + end.node + "' fits the other end of " + written(edge.from) + " -> " + written(edge.to), what + ": " + typed(choice.ports));
+      context_.findings.add(edge.at,
+                            "no " + what.substr(0, what.size() - 1) + " of node '" + end.node + "' fits the other end of " + written(edge.from) +
+                                " -> " + written(edge.to),
+                            what + ": " + typed(choice.ports));
     } else {
-      context_.findings.add(end.at, "node '" + end.node + "' has several " + what + " that fit", "name one: " + end.node + "." + join(names_of(choice.ports), ", " + end.node + "."));
+      context_.findings.add(end.at, "node '" + end.node + "' has several " + what + " that fit",
+                            "name one: " + end.node + "." + join(names_of(choice.ports), ", " + end.node + "."));
     }
     return nullptr;
   }
@@ -170,7 +177,8 @@ class Connector {
     use(target.node, target.port, Side::to);
     const std::string text = source.node + "." + source.port + " -> " + target.node + "." + target.port;
     if (!fits(from->type, to->type)) {
-      context_.findings.add(edge.at, text + ": gives " + to_string(from->type) + ", takes " + to_string(to->type), "put a node between that converts, or connect other ports");
+      context_.findings.add(edge.at, text + ": gives " + to_string(from->type) + ", takes " + to_string(to->type),
+                            "put a node between that converts, or connect other ports");
       return true;
     }
     if (!seen_.insert(text).second) {
@@ -178,7 +186,8 @@ class Connector {
       return true;
     }
     pipeline_.edges.push_back({source, target, single(from->type, to->type), edge.queue, edge.when_full, edge.feedback, edge.at});
-    if (!edge.feedback && source.node != kApplication && target.node != kApplication) check_cycle(edge, index_.at(source.node), index_.at(target.node));
+    if (!edge.feedback && source.node != kApplication && target.node != kApplication)
+      check_cycle(edge, index_.at(source.node), index_.at(target.node));
     return true;
   }
 
@@ -191,7 +200,9 @@ class Connector {
     }
     std::string text = pipeline_.nodes[from].id;
     for (const std::size_t node : path) text += " -> " + pipeline_.nodes[node].id;
-    context_.findings.add(edge.at, "the edges form a cycle: " + text, "if that is meant, write the edge that leads back as {from: " + written(edge.from) + ", to: " + written(edge.to) + ", feedback: true}");
+    context_.findings.add(
+        edge.at, "the edges form a cycle: " + text,
+        "if that is meant, write the edge that leads back as {from: " + written(edge.from) + ", to: " + written(edge.to) + ", feedback: true}");
   }
 
   std::vector<std::size_t> path_between(std::size_t start, std::size_t goal) const {

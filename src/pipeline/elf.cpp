@@ -44,7 +44,8 @@ class File {
 
   std::string read_exactly(std::uint64_t offset, std::uint64_t bytes, std::uint64_t limit_bytes) const {
     std::string text = bytes <= limit_bytes ? read(offset, bytes) : "";
-    if (text.size() != bytes) throw Error(ErrorCode::manifest, "read a program", path_.string() + " is damaged: a table of its ELF header leads outside it");
+    if (text.size() != bytes)
+      throw Error(ErrorCode::manifest, "read a program", path_.string() + " is damaged: a table of its ELF header leads outside it");
     return text;
   }
 
@@ -62,8 +63,10 @@ std::optional<std::string> read_elf_section(const std::filesystem::path& path, c
   if (start.size() != sizeof header) return std::nullopt;
   std::memcpy(&header, start.data(), sizeof header);
   constexpr unsigned char kOrder = std::endian::native == std::endian::little ? ELFDATA2LSB : ELFDATA2MSB;
-  if (std::memcmp(header.e_ident, ELFMAG, SELFMAG) != 0 || header.e_ident[EI_CLASS] != ELFCLASS64 || header.e_ident[EI_DATA] != kOrder) return std::nullopt;
-  if (header.e_shoff == 0 || header.e_shnum == 0 || header.e_shentsize != sizeof(Elf64_Shdr) || header.e_shstrndx >= header.e_shnum) return std::nullopt;
+  if (std::memcmp(header.e_ident, ELFMAG, SELFMAG) != 0 || header.e_ident[EI_CLASS] != ELFCLASS64 || header.e_ident[EI_DATA] != kOrder)
+    return std::nullopt;
+  if (header.e_shoff == 0 || header.e_shnum == 0 || header.e_shentsize != sizeof(Elf64_Shdr) || header.e_shstrndx >= header.e_shnum)
+    return std::nullopt;
 
   const std::string table = file.read_exactly(header.e_shoff, std::uint64_t{header.e_shnum} * sizeof(Elf64_Shdr), kMaxTableBytes);
   std::vector<Elf64_Shdr> sections(header.e_shnum);
@@ -71,7 +74,8 @@ std::optional<std::string> read_elf_section(const std::filesystem::path& path, c
   const Elf64_Shdr& names_at = sections[header.e_shstrndx];
   const std::string names = file.read_exactly(names_at.sh_offset, names_at.sh_size, kMaxTableBytes);
   for (const Elf64_Shdr& section : sections)
-    if (section.sh_name < names.size() && names.compare(section.sh_name, name.size() + 1, name.c_str(), name.size() + 1) == 0 && section.sh_type != SHT_NOBITS)
+    if (section.sh_name < names.size() && names.compare(section.sh_name, name.size() + 1, name.c_str(), name.size() + 1) == 0 &&
+        section.sh_type != SHT_NOBITS)
       return file.read_exactly(section.sh_offset, section.sh_size, limit_bytes);
   return std::nullopt;
 }

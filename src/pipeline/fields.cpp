@@ -64,7 +64,8 @@ std::string wrong_environment(const Value& value) {
   if (value.kind != Kind::map) return "a mapping, such as {OMP_NUM_THREADS: 1}";
   for (const Value::Entry& entry : value.entries) {
     if (entry.key.find('=') != std::string::npos) return "names without '=' (not '" + shortened(entry.key) + "')";
-    if (!entry.value.is_scalar() || entry.value.kind == Kind::null) return "a mapping of names to text ('" + shortened(entry.key) + "' is " + describe(entry.value) + ")";
+    if (!entry.value.is_scalar() || entry.value.kind == Kind::null)
+      return "a mapping of names to text ('" + shortened(entry.key) + "' is " + describe(entry.value) + ")";
   }
   return "";
 }
@@ -145,7 +146,8 @@ std::string wrong_with(const Value& value, const Key& key) {
 Fields::Fields(const Value* map, Position at, const Section& section, std::string where, Findings& findings)
     : at_(at), section_(section), where_(std::move(where)) {
   for (const Key& key : section_.keys)
-    if (!key.fallback.is_null()) fallbacks_[key.name] = plain_scalar(key.fallback.is_string() ? key.fallback.get<std::string>() : key.fallback.dump());
+    if (!key.fallback.is_null())
+      fallbacks_[key.name] = plain_scalar(key.fallback.is_string() ? key.fallback.get<std::string>() : key.fallback.dump());
   if (map != nullptr && map->kind != Kind::null) {
     at_ = map->at;
     if (map->kind == Kind::map) {

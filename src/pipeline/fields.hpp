@@ -23,7 +23,7 @@ class Fields {
   bool flag(std::string_view key) const;
   std::int64_t integer(std::string_view key) const;
   double number(std::string_view key) const;
-  std::string text(std::string_view key) const;   // text and label
+  std::string text(std::string_view key) const;  // text and label
   std::uint64_t bytes(std::string_view key) const;
   std::int64_t duration_ns(std::string_view key) const;
   std::vector<std::string> texts(std::string_view key) const;
@@ -32,7 +32,7 @@ class Fields {
 
  private:
   void check_keys(const Value& map, Findings&);
-  const Value& get(std::string_view key) const;   // the value, or the table's default as one
+  const Value& get(std::string_view key) const;  // the value, or the table's default as one
 
   Position at_;
   const Section& section_;

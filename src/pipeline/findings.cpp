@@ -35,9 +35,7 @@ ManifestError::ManifestError(std::vector<Finding> findings)
 void Findings::throw_if_any() const {
   if (list_.empty()) return;
   std::vector<Finding> sorted = list_;
-  const auto key = [this](const Finding& f) {
-    return std::tuple(f.file == "command line" ? 0 : f.file == file_ ? 1 : 2, f.at.line, f.at.column);
-  };
+  const auto key = [this](const Finding& f) { return std::tuple(f.file == "command line" ? 0 : f.file == file_ ? 1 : 2, f.at.line, f.at.column); };
   std::stable_sort(sorted.begin(), sorted.end(), [&](const Finding& a, const Finding& b) { return key(a) < key(b); });
   throw ManifestError(std::move(sorted));
 }

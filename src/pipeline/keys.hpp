@@ -13,7 +13,7 @@
 namespace hawse::pipeline {
 
 enum class KeyType {
-  flag,         // true or false
+  flag,  // true or false
   integer,
   number,
   text,
@@ -36,19 +36,19 @@ struct Key {
   const char* name;
   KeyType type;
   const char* doc;
-  json fallback = nullptr;                  // null: none
+  json fallback = nullptr;  // null: none
   bool required = false;
-  std::optional<double> minimum = {};       // sizes in bytes, durations in seconds
+  std::optional<double> minimum = {};  // sizes in bytes, durations in seconds
   std::optional<double> maximum = {};
   std::vector<const char*> choices = {};
-  const char* pattern = nullptr;            // text, label, each of texts: ECMAScript
-  const char* pattern_says = nullptr;       // "small letters, digits, '-' and '_'"
-  const char* example = nullptr;            // of a good value; shown in messages
+  const char* pattern = nullptr;       // text, label, each of texts: ECMAScript
+  const char* pattern_says = nullptr;  // "small letters, digits, '-' and '_'"
+  const char* example = nullptr;       // of a good value; shown in messages
 };
 
 struct Section {
-  const char* name;    // "node"
-  const char* title;   // where its keys stand, for messages: "a node"
+  const char* name;   // "node"
+  const char* title;  // where its keys stand, for messages: "a node"
   const char* doc;
   std::vector<Key> keys;
 };

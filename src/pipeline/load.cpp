@@ -28,8 +28,10 @@ std::string name_of(const std::filesystem::path& file) {
   for (const char c : file.stem().string()) {
     const char lower = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
     const bool good = (lower >= 'a' && lower <= 'z') || (lower >= '0' && lower <= '9') || (!name.empty() && (lower == '-' || lower == '_'));
-    if (good) name += lower;
-    else if (!name.empty() && name.back() != '-') name += '-';
+    if (good)
+      name += lower;
+    else if (!name.empty() && name.back() != '-')
+      name += '-';
   }
   while (!name.empty() && name.back() == '-') name.pop_back();
   return name.empty() ? "pipeline" : name;
@@ -38,8 +40,10 @@ std::string name_of(const std::filesystem::path& file) {
 Value read_tree(const std::string& text, Findings& findings) {
   std::optional<Value> root = read_yaml(text, findings);
   findings.throw_if_any();
-  if (root->kind == Value::Kind::null) findings.add({1, 1}, "the manifest is empty", "`hawse new` writes one that works");
-  else if (root->kind != Value::Kind::map) findings.add(root->at, "the manifest must be a mapping with version, nodes and edges; it is " + describe(*root));
+  if (root->kind == Value::Kind::null)
+    findings.add({1, 1}, "the manifest is empty", "`hawse new` writes one that works");
+  else if (root->kind != Value::Kind::map)
+    findings.add(root->at, "the manifest must be a mapping with version, nodes and edges; it is " + describe(*root));
   findings.throw_if_any();
   return std::move(*root);
 }

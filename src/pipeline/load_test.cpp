@@ -44,7 +44,11 @@ edges:
 
 // Node `a` with `lines` beside its reference, fed by a stock source.
 Node load_node(const std::string& reference, const std::string& lines = "", const LoadOptions& options = {}) {
-  return TestProject().load("version: 1\nnodes: {t: {node: test/source}, a: {node: \"" + reference + "\"" + (lines.empty() ? "" : ", " + lines) + "}}\nedges: [t -> a]\n", options).nodes.at(1);
+  return TestProject()
+      .load("version: 1\nnodes: {t: {node: test/source}, a: {node: \"" + reference + "\"" + (lines.empty() ? "" : ", " + lines) +
+                "}}\nedges: [t -> a]\n",
+            options)
+      .nodes.at(1);
 }
 
 TEST(Load, reads_a_whole_manifest) {
@@ -74,7 +78,8 @@ TEST(Load, reads_a_whole_manifest) {
 }
 
 TEST(Load, the_same_pipeline_may_be_JSON) {
-  const Pipeline pipeline = TestProject().load(R"({"version": 1, "nodes": {"t": {"node": "test/source", "params": {"count": 3}}, "p": {"node": "text/print"}}, "edges": ["t -> p"]})");
+  const Pipeline pipeline = TestProject().load(
+      R"({"version": 1, "nodes": {"t": {"node": "test/source", "params": {"count": 3}}, "p": {"node": "text/print"}}, "edges": ["t -> p"]})");
   EXPECT_THAT(edges_of(pipeline), ElementsAre("t.out -> p.text"));
   EXPECT_EQ(pipeline.nodes[0].params["count"], 3);
 }
@@ -106,7 +111,8 @@ TEST(Load, makes_a_name_of_the_files_name) {
 }
 
 TEST(Load, reads_sizes_and_durations_with_units_and_without) {
-  const Node node = load_node("nodes.py:Open", "limits: {memory: 1.5 GB, shm: 65536, arena: 1GiB}, restart: {on: failure, backoff: 0.25}, start_timeout: 2m");
+  const Node node =
+      load_node("nodes.py:Open", "limits: {memory: 1.5 GB, shm: 65536, arena: 1GiB}, restart: {on: failure, backoff: 0.25}, start_timeout: 2m");
   EXPECT_EQ(node.limits.memory_bytes, 1'500'000'000u);
   EXPECT_EQ(node.limits.shm_bytes, 65536u);
   EXPECT_EQ(node.limits.arena_bytes, 1u << 30);
@@ -121,7 +127,9 @@ TEST(Load, a_version_of_python_needs_no_quotes) {
 
 TEST(Load, environment_variables_may_be_numbers) {
   const Node node = load_node("nodes.py:Open", "env: {OMP_NUM_THREADS: 1, DEBUG: true, NAME: x}");
-  EXPECT_THAT(node.env, ElementsAre(std::pair<const std::string, std::string>("DEBUG", "true"), std::pair<const std::string, std::string>("NAME", "x"), std::pair<const std::string, std::string>("OMP_NUM_THREADS", "1")));
+  EXPECT_THAT(node.env,
+              ElementsAre(std::pair<const std::string, std::string>("DEBUG", "true"), std::pair<const std::string, std::string>("NAME", "x"),
+                          std::pair<const std::string, std::string>("OMP_NUM_THREADS", "1")));
 }
 
 TEST(Load, a_section_with_nothing_in_it_is_as_if_it_were_not_there) {
@@ -129,7 +137,9 @@ TEST(Load, a_section_with_nothing_in_it_is_as_if_it_were_not_there) {
 }
 
 TEST(Load, reads_what_a_container_may_reach) {
-  const Node node = load_node("nodes.py:Open", "executor: container, container: {python: '3.11', network: bridge, mounts: ['./models:/models', '/project/models:/out:rw'], gpus: 1, user: '1000:1000', apt: [libgl1]}");
+  const Node node = load_node("nodes.py:Open",
+                              "executor: container, container: {python: '3.11', network: bridge, mounts: ['./models:/models', "
+                              "'/project/models:/out:rw'], gpus: 1, user: '1000:1000', apt: [libgl1]}");
   EXPECT_EQ(node.container.network, "bridge");
   ASSERT_EQ(node.container.mounts.size(), 2u);
   EXPECT_EQ(node.container.mounts[0].source, "/project/models");
@@ -165,12 +175,14 @@ TEST(Load, a_stock_node_runs_where_it_chooses_itself) {
 }
 
 TEST(Load, a_program_shows_its_signature_where_it_has_one) {
-  const Pipeline pipeline = TestProject().load("version: 1\nnodes: {s: {node: media/source, params: {uri: x}}, i: {node: ./invert}}\nedges: [s -> i]\n");
+  const Pipeline pipeline =
+      TestProject().load("version: 1\nnodes: {s: {node: media/source, params: {uri: x}}, i: {node: ./invert}}\nedges: [s -> i]\n");
   EXPECT_THAT(edges_of(pipeline), ElementsAre("s.video -> i.video"));
 }
 
 TEST(Load, packages_follow_a_node_from_its_container_to_a_process) {
-  const Node node = load_node("nodes.py:Open", "container: {python: '3.9', packages: [numpy<2], apt: [libgl1]}", {.set = {}, .executors = {{"a", ExecutorKind::process}}, .env = {}});
+  const Node node = load_node("nodes.py:Open", "container: {python: '3.9', packages: [numpy<2], apt: [libgl1]}",
+                              {.set = {}, .executors = {{"a", ExecutorKind::process}}, .env = {}});
   EXPECT_EQ(node.executor, ExecutorKind::process);
   EXPECT_THAT(node.packages, ElementsAre("numpy<2"));
   EXPECT_EQ(node.python.version, "");
@@ -202,7 +214,8 @@ TEST(Load, the_executor_flag_without_a_node_moves_the_users_nodes_and_what_is_in
 }
 
 TEST(Load, the_executor_flag_with_a_node_wins_over_the_one_without) {
-  const Pipeline pipeline = TestProject().load(kCaptions, {.set = {}, .executors = {{"captions", ExecutorKind::container}, {"", ExecutorKind::process}}, .env = {}});
+  const Pipeline pipeline =
+      TestProject().load(kCaptions, {.set = {}, .executors = {{"captions", ExecutorKind::container}, {"", ExecutorKind::process}}, .env = {}});
   EXPECT_EQ(pipeline.find("captions")->executor, ExecutorKind::container);
   EXPECT_EQ(pipeline.find("speech")->executor, ExecutorKind::process);
 }
@@ -217,7 +230,12 @@ TEST(Load, the_env_flag_sets_variables_of_one_node_or_of_all) {
 // ---- variables and paths -------------------------------------------------------------------------------------------------------
 
 json params_with(const std::string& variables, const std::string& params, const std::map<std::string, std::string>& set = {}) {
-  return TestProject().load("version: 1\nvariables: {" + variables + "}\nnodes: {t: {node: test/source, params: {" + params + "}}, p: {node: text/print}}\nedges: [t -> p]\n", {.set = set, .executors = {}, .env = {}}).nodes.at(0).params;
+  return TestProject()
+      .load("version: 1\nvariables: {" + variables + "}\nnodes: {t: {node: test/source, params: {" + params +
+                "}}, p: {node: text/print}}\nedges: [t -> p]\n",
+            {.set = set, .executors = {}, .env = {}})
+      .nodes.at(0)
+      .params;
 }
 
 TEST(Variables, a_value_that_is_one_variable_takes_its_type) {
@@ -230,7 +248,9 @@ TEST(Variables, within_other_text_they_are_text) {
   EXPECT_EQ(params_with("n: 5", "a: [{b: '<${n}>'}]")["a"][0]["b"], "<5>");
 }
 
-TEST(Variables, two_dollars_are_one_and_a_lone_one_stays) { EXPECT_EQ(params_with("n: 5", "a: '$${n} costs 3$, $HOME'")["a"], "${n} costs 3$, $HOME"); }
+TEST(Variables, two_dollars_are_one_and_a_lone_one_stays) {
+  EXPECT_EQ(params_with("n: 5", "a: '$${n} costs 3$, $HOME'")["a"], "${n} costs 3$, $HOME");
+}
 
 TEST(Variables, set_wins_and_is_typed_as_if_it_stood_in_the_file) {
   EXPECT_EQ(params_with("n: 5", "n: '${n}'", {{"n", "7"}})["n"], 7);
@@ -241,28 +261,34 @@ TEST(Variables, set_wins_and_is_typed_as_if_it_stood_in_the_file) {
 
 TEST(Variables, one_without_a_default_must_be_set) {
   EXPECT_EQ(params_with("n: ", "n: '${n}'", {{"n", "7"}})["n"], 7);
-  EXPECT_THAT(TestProject().complaints("version: 1\nvariables: {n: }\nnodes: {t: {node: test/source, params: {n: '${n}'}}, p: {node: text/print}}\nedges: [t -> p]"),
+  EXPECT_THAT(TestProject().complaints(
+                  "version: 1\nvariables: {n: }\nnodes: {t: {node: test/source, params: {n: '${n}'}}, p: {node: text/print}}\nedges: [t -> p]"),
               ElementsAre("3:44: variable 'n' has no value | give it one: --set n=..."));
 }
 
 TEST(Variables, one_that_nothing_uses_is_fine) { EXPECT_NO_THROW(params_with("n: 5", "")); }
 
 TEST(Variables, work_wherever_a_value_stands) {
-  const Pipeline pipeline = TestProject().load("version: 1\nname: '${name}'\nvariables: {name: x, where: process, depth: 3, from: t}\nnodes:\n  t: {node: test/source, executor: '${where}'}\n  p: {node: text/print}\n"
-                                           "edges: [{from: '${from}', to: p, queue: '${depth}'}]");
+  const Pipeline pipeline = TestProject().load(
+      "version: 1\nname: '${name}'\nvariables: {name: x, where: process, depth: 3, from: t}\nnodes:\n  t: {node: test/source, executor: "
+      "'${where}'}\n  p: {node: text/print}\n"
+      "edges: [{from: '${from}', to: p, queue: '${depth}'}]");
   EXPECT_EQ(pipeline.name, "x");
   EXPECT_EQ(pipeline.nodes[0].executor, ExecutorKind::process);
   EXPECT_EQ(pipeline.edges[0].queue, 3u);
 }
 
 TEST(Variables, a_number_from_the_command_line_may_be_meant_as_text) {
-  const Pipeline pipeline = TestProject().load("version: 1\nvariables: {title: x}\nnodes: {s: {node: media/source, params: {uri: a.wav, title: '${title}'}}, k: {node: media/sink, params: {uri: '-'}}}\nedges: [s.audio -> k]",
-                                           {.set = {{"title", "1984"}}, .executors = {}, .env = {}});
+  const Pipeline pipeline = TestProject().load(
+      "version: 1\nvariables: {title: x}\nnodes: {s: {node: media/source, params: {uri: a.wav, title: '${title}'}}, k: {node: media/sink, params: "
+      "{uri: '-'}}}\nedges: [s.audio -> k]",
+      {.set = {{"title", "1984"}}, .executors = {}, .env = {}});
   EXPECT_EQ(pipeline.nodes[0].params["title"], "1984");
 }
 
 std::string uri_of(const std::string& written, const std::map<std::string, std::string>& set = {}) {
-  const std::string text = "version: 1\nvariables: {input: speech.wav, dir: media}\nnodes: {s: {node: media/source, params: {uri: \"" + written + "\"}}, k: {node: media/sink, params: {uri: '-'}}}\nedges: [s.audio -> k]\n";
+  const std::string text = "version: 1\nvariables: {input: speech.wav, dir: media}\nnodes: {s: {node: media/source, params: {uri: \"" + written +
+                           "\"}}, k: {node: media/sink, params: {uri: '-'}}}\nedges: [s.audio -> k]\n";
   return TestProject().load(text, {.set = set, .executors = {}, .env = {}}).nodes.at(0).params["uri"];
 }
 

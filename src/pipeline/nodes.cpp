@@ -18,11 +18,14 @@ namespace {
 Mount read_mount(const std::string& text, const Value& value, Context& context) {
   const std::size_t colon = text.find(':');
   const std::size_t mode = text.find(':', colon + 1);
-  Mount mount{resolve_path(text.substr(0, colon), value.from_command_line, context), text.substr(colon + 1, mode == std::string::npos ? mode : mode - colon - 1), text.ends_with(":rw")};
-  if (!context.around.exists(mount.source)) context.findings.add(value.at, "mounts: there is no '" + shortened(text.substr(0, colon)) + "'", "it was looked for at " + mount.source.string());
+  Mount mount{resolve_path(text.substr(0, colon), value.from_command_line, context),
+              text.substr(colon + 1, mode == std::string::npos ? mode : mode - colon - 1), text.ends_with(":rw")};
+  if (!context.around.exists(mount.source))
+    context.findings.add(value.at, "mounts: there is no '" + shortened(text.substr(0, colon)) + "'", "it was looked for at " + mount.source.string());
   for (const char* taken : {"/hawse", "/proc", "/sys", "/dev"})
     if (mount.target == taken || mount.target.starts_with(std::string(taken) + "/"))
-      context.findings.add(value.at, "mounts: nothing can be mounted at '" + shortened(mount.target) + "'", "choose a target outside " + std::string(taken));
+      context.findings.add(value.at, "mounts: nothing can be mounted at '" + shortened(mount.target) + "'",
+                           "choose a target outside " + std::string(taken));
   return mount;
 }
 
@@ -92,11 +95,13 @@ void take_along(Node* node, bool has_container, bool has_python) {
   node->packages = has_python || !has_container ? node->python.packages : node->container.packages;
   if (!has_container || node->kind == NodeKind::stock) return;
   std::vector<std::string> aside;
-  if (!node->container.python.empty() && node->python.version.empty()) aside.push_back("Python " + node->container.python + " (it gets the host's; python: {version: ...} chooses another)");
+  if (!node->container.python.empty() && node->python.version.empty())
+    aside.push_back("Python " + node->container.python + " (it gets the host's; python: {version: ...} chooses another)");
   if (!node->container.image.empty()) aside.push_back("image " + node->container.image);
   if (!node->container.apt.empty()) aside.push_back("Debian packages " + join(node->container.apt));
   if (!node->container.mounts.empty()) aside.push_back("mounts");
-  if (!aside.empty()) node->note = "as a " + std::string(to_string(node->executor)) + " it runs without what container: says about " + join(aside, "; ");
+  if (!aside.empty())
+    node->note = "as a " + std::string(to_string(node->executor)) + " it runs without what container: says about " + join(aside, "; ");
 }
 
 Node read_node(const Value::Entry& entry, Context& context) {
@@ -106,7 +111,9 @@ Node read_node(const Value::Entry& entry, Context& context) {
   node.file = context.findings.file();
   node.at = entry.key_at;
   const Fields fields(&entry.value, entry.key_at, section("node"), where, context.findings);
-  const auto below = [&](const char* name) { return Fields(fields.find(name), fields.at(name), section(name), std::string(name) + ": of " + where, context.findings); };
+  const auto below = [&](const char* name) {
+    return Fields(fields.find(name), fields.at(name), section(name), std::string(name) + ": of " + where, context.findings);
+  };
 
   ExecutorKind executor = ExecutorKind::process;
   const Value* reference = fields.find("node");
@@ -149,7 +156,8 @@ std::vector<Node> read_nodes(const Value& nodes, Context& context) {
   if (nodes.entries.empty()) context.findings.add(nodes.at, "there are no nodes", "a pipeline has at least one");
   for (const Value::Entry& entry : nodes.entries) {
     if (!is_id(entry.key)) context.findings.add(entry.key_at, "'" + shortened(entry.key) + "' can't be a node's id", kIdSays);
-    if (entry.key == kApplication) context.findings.add(entry.key_at, "'application' is the program that embeds the pipeline: no node can have that id", "choose another id");
+    if (entry.key == kApplication)
+      context.findings.add(entry.key_at, "'application' is the program that embeds the pipeline: no node can have that id", "choose another id");
     list.push_back(read_node(entry, context));
   }
   check_flags(list, context);

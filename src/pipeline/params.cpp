@@ -15,7 +15,7 @@ namespace {
 using Kind = Value::Kind;
 
 struct Param {
-  std::string name;   // "audio.rate", for messages
+  std::string name;  // "audio.rate", for messages
   const json& spec;
 };
 
@@ -24,9 +24,8 @@ json check_fields(const Value* map, Position at, const json& fields, bool open, 
 bool is_uri(const std::string& text) {  // "rtsp://...", "v4l2:/dev/video0"; a drive letter isn't one
   const std::size_t colon = text.find(':');
   if (colon == std::string::npos || colon < 2) return false;
-  return std::all_of(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(colon), [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '+' || c == '-';
-  });
+  return std::all_of(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(colon),
+                     [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '+' || c == '-'; });
 }
 
 std::string absolute_path(const Value& value, const Context& context) {
@@ -67,9 +66,17 @@ std::vector<std::string> types_of(const json& spec, const char* key = "type") {
 }
 
 std::string in_words(const std::vector<std::string>& types) {
-  static const std::map<std::string, std::string> kWords = {
-      {"bool", "true or false"}, {"int", "a whole number"}, {"float", "a number"}, {"str", "text"}, {"path", "a path"}, {"list", "a list"}, {"dict", "a mapping"},
-      {"size", "a size, such as 4MiB"}, {"duration", "a duration, such as 250ms"}, {"none", "nothing"}, {"any", "anything"}};
+  static const std::map<std::string, std::string> kWords = {{"bool", "true or false"},
+                                                            {"int", "a whole number"},
+                                                            {"float", "a number"},
+                                                            {"str", "text"},
+                                                            {"path", "a path"},
+                                                            {"list", "a list"},
+                                                            {"dict", "a mapping"},
+                                                            {"size", "a size, such as 4MiB"},
+                                                            {"duration", "a duration, such as 250ms"},
+                                                            {"none", "nothing"},
+                                                            {"any", "anything"}};
   std::vector<std::string> words;
   for (const std::string& type : types) words.push_back(kWords.at(type));
   return join(words, " or ");
@@ -103,7 +110,8 @@ void check_choice(const json& checked, const Value& value, const Param& param, c
     names.push_back(choice.is_string() ? choice.get<std::string>() : choice.dump());
   }
   const std::string near = did_you_mean(value.text, names);
-  context.findings.add(value.at, "param '" + param.name + "' of " + where + " can't be " + describe(value), near.empty() ? "choices: " + join(names) : near);
+  context.findings.add(value.at, "param '" + param.name + "' of " + where + " can't be " + describe(value),
+                       near.empty() ? "choices: " + join(names) : near);
 }
 
 void check_items(const Value& list, const Param& param, const std::string& where, Context& context) {
@@ -112,7 +120,8 @@ void check_items(const Value& list, const Param& param, const std::string& where
   for (const Value& item : list.items) {
     const bool good = std::any_of(types.begin(), types.end(), [&](const std::string& type) { return as_type(item, type, context).has_value(); });
     if (good) continue;
-    context.findings.add(item.at, "every item of param '" + param.name + "' of " + where + " must be " + in_words(types) + "; this is " + describe(item));
+    context.findings.add(item.at,
+                         "every item of param '" + param.name + "' of " + where + " must be " + in_words(types) + "; this is " + describe(item));
     return;
   }
 }
@@ -131,13 +140,15 @@ json check_param(const Value& value, const Param& param, const std::string& wher
     return *checked;
   }
   if (value.kind == Kind::null && param.spec.contains("default") && param.spec["default"].is_null()) return nullptr;
-  const bool quote = value.kind != Kind::text && value.is_scalar() && value.kind != Kind::null && std::find(types.begin(), types.end(), "str") != types.end();
+  const bool quote =
+      value.kind != Kind::text && value.is_scalar() && value.kind != Kind::null && std::find(types.begin(), types.end(), "str") != types.end();
   context.findings.add(value.at, "param '" + param.name + "' of " + where + " must be " + in_words(types) + "; it is " + describe(value),
                        quote ? "quote it: \"" + shortened(value.text) + "\"" : "");
   return nullptr;
 }
 
-json check_fields(const Value* map, Position at, const json& fields, bool open, const std::string& prefix, const std::string& where, Context& context) {
+json check_fields(const Value* map, Position at, const json& fields, bool open, const std::string& prefix, const std::string& where,
+                  Context& context) {
   json checked = json::object();
   std::vector<std::string> names;
   for (const auto& [name, spec] : fields.items()) names.push_back(name);
@@ -149,7 +160,8 @@ json check_fields(const Value* map, Position at, const json& fields, bool open, 
       } else if (open) {
         checked[entry.key] = to_json(entry.value);
       } else {
-        context.findings.add(entry.key_at, "unknown param '" + prefix + shortened(entry.key) + "' of " + where, did_you_mean_or_list(entry.key, names, "params"));
+        context.findings.add(entry.key_at, "unknown param '" + prefix + shortened(entry.key) + "' of " + where,
+                             did_you_mean_or_list(entry.key, names, "params"));
       }
     }
   for (const auto& [name, spec] : fields.items())

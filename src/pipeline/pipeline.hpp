@@ -29,7 +29,7 @@ struct Position {
 };
 
 struct Finding {
-  std::string file;     // "command line": a flag
+  std::string file;  // "command line": a flag
   Position at;
   std::string message;  // what is wrong: "unknown key 'exectuor' in node 'speech'"
   std::string hint;     // what to do: "did you mean 'executor'?"
@@ -62,7 +62,7 @@ struct PortType {
 struct Port {
   std::string name;
   PortType type;
-  bool optional = false;                // an input that may stay unconnected
+  bool optional = false;  // an input that may stay unconnected
 };
 struct Signature {
   std::string doc;
@@ -71,10 +71,10 @@ struct Signature {
   bool any_inputs = false, any_outputs = false, any_params = false;
   json params = json::object();
 };
-Signature parse_signature(std::string_view json_text);   // throws Error(internal) on a malformed one
+Signature parse_signature(std::string_view json_text);  // throws Error(internal) on a malformed one
 Signature parse_signature(const ordered_json&);
-Signature parse_signature(const json&);                   // ports in the order of their names
-std::string to_string(const PortType&);                   // "audio", "text|json", "any"
+Signature parse_signature(const json&);  // ports in the order of their names
+std::string to_string(const PortType&);  // "audio", "text|json", "any"
 
 // ---- the pipeline -------------------------------------------------------------------------------------------------------
 enum class ExecutorKind { thread, process, container };
@@ -93,14 +93,14 @@ struct ContainerOptions {
   std::string python;                 // "3.9"; "": the runtime's default
   std::vector<std::string> packages;  // requirement specifiers
   std::vector<std::string> apt;
-  std::string network = "none";       // or bridge, host, or a network's name
+  std::string network = "none";  // or bridge, host, or a network's name
   std::vector<Mount> mounts;
-  std::string gpus;                   // "": none, "all", a count, or a comma list of device ids
+  std::string gpus;  // "": none, "all", a count, or a comma list of device ids
   std::string user = "65534:65534";
 };
 
 struct PythonOptions {
-  std::string version;                // "": the host's python3
+  std::string version;  // "": the host's python3
   std::vector<std::string> packages;
 };
 
@@ -108,39 +108,39 @@ struct Limits {
   std::optional<std::uint64_t> memory_bytes;
   std::optional<double> cpus;
   std::optional<std::uint64_t> pids;
-  std::optional<std::uint64_t> shm_bytes;      // a container's own /dev/shm; it has none otherwise
-  std::uint64_t arena_bytes = 2ull << 30;      // over all output ports of the node
+  std::optional<std::uint64_t> shm_bytes;  // a container's own /dev/shm; it has none otherwise
+  std::uint64_t arena_bytes = 2ull << 30;  // over all output ports of the node
 };
 
 enum class RestartOn { never, failure };
 
 struct Restart {
   RestartOn on = RestartOn::never;
-  unsigned attempts = 3;                        // starts in all, the first included
-  std::int64_t backoff_ns = 100'000'000;        // doubles each time, at most 10 s
+  unsigned attempts = 3;                  // starts in all, the first included
+  std::int64_t backoff_ns = 100'000'000;  // doubles each time, at most 10 s
 };
 
 struct Node {
   std::string id;
-  std::string file;                    // manifest it stands in
+  std::string file;  // manifest it stands in
   Position at;
   NodeKind kind = NodeKind::stock;
-  std::string reference;               // as written: "media/source", "nodes.py:Speech", "./invert"
-  std::string stock;                   // kind stock
-  std::filesystem::path source_file;   // python from a file, or the program; absolute
-  std::string module, class_name;      // python
+  std::string reference;                          // as written: "media/source", "nodes.py:Speech", "./invert"
+  std::string stock;                              // kind stock
+  std::filesystem::path source_file;              // python from a file, or the program; absolute
+  std::string module, class_name;                 // python
   std::vector<std::filesystem::path> code_files;  // python from a file: that file and the sibling modules that it imports
   Signature signature;
-  json params = json::object();        // checked, defaults not filled in
+  json params = json::object();  // checked, defaults not filled in
   ExecutorKind executor = ExecutorKind::thread;
   ContainerOptions container;
   PythonOptions python;
-  std::vector<std::string> packages;   // those of the executor in force (a moved node takes its others along)
+  std::vector<std::string> packages;  // those of the executor in force (a moved node takes its others along)
   Limits limits;
   Restart restart;
   std::map<std::string, std::string> env;
   std::int64_t start_timeout_ns = 120'000'000'000;
-  std::string note;                    // what the executor in force leaves aside of the manifest; "": nothing. For check and run to show
+  std::string note;  // what the executor in force leaves aside of the manifest; "": nothing. For check and run to show
 };
 
 // node == kApplication: the program that embeds the pipeline (top-level inputs: and outputs:).
@@ -179,30 +179,30 @@ struct StockNode {
 
 // What a Python file has, read from its source and never imported.
 struct PythonFile {
-  std::map<std::string, Signature> nodes;     // classes that derive from hawse.Node
+  std::map<std::string, Signature> nodes;  // classes that derive from hawse.Node
   std::vector<std::string> other_classes;
-  std::vector<std::filesystem::path> files;   // the file and the sibling modules that it imports
+  std::vector<std::filesystem::path> files;  // the file and the sibling modules that it imports
 };
 
 // What load() needs from outside, so that it stays pure and can be fuzzed.
 struct Surroundings {
   std::vector<StockNode> stock;
-  std::function<std::string(const std::filesystem::path&)> read_file;         // the manifest; throws Error
+  std::function<std::string(const std::filesystem::path&)> read_file;  // the manifest; throws Error
   std::function<bool(const std::filesystem::path&)> exists;
   std::function<bool(const std::filesystem::path&)> executable;
-  std::function<PythonFile(const std::filesystem::path&)> read_python;        // throws ManifestError (a syntax error, with its place) or Error
+  std::function<PythonFile(const std::filesystem::path&)> read_python;  // throws ManifestError (a syntax error, with its place) or Error
   std::function<std::optional<Signature>(const std::filesystem::path&)> read_program;  // the .hawse section; nullopt: has none; throws Error
 };
 Surroundings real_surroundings(std::vector<StockNode> stock);
 
 struct LoadOptions {
-  std::map<std::string, std::string> set;                          // --set name=value
-  std::vector<std::pair<std::string, ExecutorKind>> executors;     // --executor [node=]kind; "" is every node that can (user's nodes only)
+  std::map<std::string, std::string> set;                       // --set name=value
+  std::vector<std::pair<std::string, ExecutorKind>> executors;  // --executor [node=]kind; "" is every node that can (user's nodes only)
   std::vector<std::pair<std::string, std::pair<std::string, std::string>>> env;  // --env [node=]NAME=value
 };
 
 Pipeline load(const std::filesystem::path& file, const LoadOptions&, const Surroundings&);  // throws ManifestError
-json schema();                                  // JSON Schema (2020-12) of the manifest, from the same tables as the parser
+json schema();                                                     // JSON Schema (2020-12) of the manifest, from the same tables as the parser
 std::vector<std::string> may_touch(const Node&, const Pipeline&);  // `hawse check`: a line for each thing outside its ports that the node can reach
 
 }  // namespace hawse::pipeline

@@ -12,7 +12,9 @@
 namespace hawse::pipeline {
 namespace {
 
-bool is_identifier(std::string_view text) { return is_id(text.starts_with('_') ? "a" + std::string(text) : std::string(text)) && text.find('-') == std::string_view::npos; }
+bool is_identifier(std::string_view text) {
+  return is_id(text.starts_with('_') ? "a" + std::string(text) : std::string(text)) && text.find('-') == std::string_view::npos;
+}
 
 bool is_module(std::string_view text) {
   while (true) {
@@ -62,7 +64,9 @@ bool resolve_python_file(const Value& value, std::size_t colon, Node* node, Cont
     return true;
   }
   const bool other = std::find(file->other_classes.begin(), file->other_classes.end(), node->class_name) != file->other_classes.end();
-  context.findings.add(value.at, other ? "class '" + node->class_name + "' in " + name + " isn't a node" : "there is no class '" + shortened(node->class_name) + "' in " + shortened(name),
+  context.findings.add(value.at,
+                       other ? "class '" + node->class_name + "' in " + name + " isn't a node"
+                             : "there is no class '" + shortened(node->class_name) + "' in " + shortened(name),
                        other ? "derive it from hawse.Node" : did_you_mean_or_list(node->class_name, class_names(*file), "node classes"));
   return false;
 }
@@ -75,7 +79,8 @@ bool resolve_program(const Value& value, Node* node, Context& context) {
     return false;
   }
   if (!context.around.executable(node->source_file)) {
-    context.findings.add(value.at, "'" + shortened(value.text) + "' can't be executed", "a Python class is named as file.py:Class; a program needs its x permission");
+    context.findings.add(value.at, "'" + shortened(value.text) + "' can't be executed",
+                         "a Python class is named as file.py:Class; a program needs its x permission");
     return false;
   }
   try {
@@ -99,9 +104,11 @@ bool resolve_stock(const Value& value, Node* node, ExecutorKind* executor, Conte
     return true;
   }
   if (value.text.ends_with(".py")) {
-    context.findings.add(value.at, "'" + shortened(value.text) + "' names a file and no class", "name the class, too: " + shortened(value.text) + ":Class");
+    context.findings.add(value.at, "'" + shortened(value.text) + "' names a file and no class",
+                         "name the class, too: " + shortened(value.text) + ":Class");
   } else if (value.text.find('/') == std::string::npos && did_you_mean(value.text, names).empty()) {
-    context.findings.add(value.at, "'" + shortened(value.text) + "' isn't a node", "write a stock node (group/name), a Python class (file.py:Class, package.module:Class) or a program (./name)");
+    context.findings.add(value.at, "'" + shortened(value.text) + "' isn't a node",
+                         "write a stock node (group/name), a Python class (file.py:Class, package.module:Class) or a program (./name)");
   } else {
     context.findings.add(value.at, "there is no stock node '" + shortened(value.text) + "'", did_you_mean_or_list(value.text, names, "stock nodes"));
   }

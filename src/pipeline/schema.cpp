@@ -14,7 +14,9 @@ constexpr const char* kDurationPattern = "^[0-9]+(\\.[0-9]*)? *(ns|us|\u00b5s|ms
 json reference(const std::string& name) { return {{"$ref", "#/$defs/" + name}}; }
 
 void add_range(const Key& key, json& schema) {
-  const auto number = [](double limit) { return limit == static_cast<double>(static_cast<std::int64_t>(limit)) ? json(static_cast<std::int64_t>(limit)) : json(limit); };
+  const auto number = [](double limit) {
+    return limit == static_cast<double>(static_cast<std::int64_t>(limit)) ? json(static_cast<std::int64_t>(limit)) : json(limit);
+  };
   if (key.minimum) schema["minimum"] = number(*key.minimum);
   if (key.maximum) schema["maximum"] = number(*key.maximum);
 }
@@ -53,7 +55,8 @@ std::vector<json> alternatives(const Key& key) {
     case KeyType::duration: return {{{"type", "string"}, {"pattern", kDurationPattern}}, with_range(key, "number"), variable};
     case KeyType::texts: return {{{"type", "array"}, {"items", any_of({text_schema(key), variable})}}};
     case KeyType::environment:
-      return {{{"type", "object"}, {"propertyNames", {{"pattern", "^[^=]+$"}}}, {"additionalProperties", {{"type", {"string", "number", "boolean"}}}}}};
+      return {
+          {{"type", "object"}, {"propertyNames", {{"pattern", "^[^=]+$"}}}, {"additionalProperties", {{"type", {"string", "number", "boolean"}}}}}};
     case KeyType::anything: return {{{"type", "object"}}};
     case KeyType::section: return {reference(key.name)};
     case KeyType::variables: return {by_name({{"type", {"string", "number", "boolean", "null"}}}, kIdPattern)};

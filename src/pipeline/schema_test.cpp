@@ -29,7 +29,8 @@ class Validator {
   bool holds(const json& value, const std::string& word, const json& rule, const json& schema) const {
     if (word == "$ref") return valid(value, root_.at(json::json_pointer(rule.get<std::string>().substr(1))));
     if (word == "anyOf") return std::any_of(rule.begin(), rule.end(), [&](const json& one) { return valid(value, one); });
-    if (word == "type") return rule.is_array() ? std::any_of(rule.begin(), rule.end(), [&](const json& one) { return is(value, one); }) : is(value, rule);
+    if (word == "type")
+      return rule.is_array() ? std::any_of(rule.begin(), rule.end(), [&](const json& one) { return is(value, one); }) : is(value, rule);
     if (word == "enum") return std::find(rule.begin(), rule.end(), value) != rule.end();
     if (word == "pattern") return !value.is_string() || std::regex_search(value.get<std::string>(), std::regex(rule.get<std::string>()));
     if (word == "minLength") return !value.is_string() || value.get<std::string>().size() >= rule;
@@ -39,7 +40,8 @@ class Validator {
     if (word == "items") return !value.is_array() || std::all_of(value.begin(), value.end(), [&](const json& one) { return valid(one, rule); });
     if (word == "minItems") return !value.is_array() || value.size() >= rule;
     if (word == "minProperties") return !value.is_object() || value.size() >= rule;
-    if (word == "required") return !value.is_object() || std::all_of(rule.begin(), rule.end(), [&](const json& name) { return value.contains(name.get<std::string>()); });
+    if (word == "required")
+      return !value.is_object() || std::all_of(rule.begin(), rule.end(), [&](const json& name) { return value.contains(name.get<std::string>()); });
     if (word == "propertyNames" || word == "properties" || word == "additionalProperties") return properties(value, word, rule, schema);
     EXPECT_TRUE(word == "$schema" || word == "$defs" || word == "title" || word == "description" || word == "default") << "unknown word " << word;
     return true;
@@ -59,7 +61,12 @@ class Validator {
   static bool is(const json& value, const json& type) {
     if (type == "integer") return value.is_number_integer();
     if (type == "number") return value.is_number();
-    return type == (value.is_string() ? "string" : value.is_boolean() ? "boolean" : value.is_array() ? "array" : value.is_object() ? "object" : value.is_null() ? "null" : "number");
+    return type == (value.is_string()    ? "string"
+                    : value.is_boolean() ? "boolean"
+                    : value.is_array()   ? "array"
+                    : value.is_object()  ? "object"
+                    : value.is_null()    ? "null"
+                                         : "number");
   }
 
   json root_;
@@ -85,22 +92,34 @@ Samples samples_of(const Key& key) {
     case KeyType::size: return {{example, low, "16 MiB", "1.5 GB", "16777216"}, {-1, 1.5, "x", "5 apples", "", true, " 16MiB"}};
     case KeyType::duration: return {{example, low, 1.5, "2s", "1500 ms", "1.5"}, {-1, "x", "5 days", "", true, "-5s"}};
     case KeyType::texts: return {{json::array(), example}, {"numpy", 5, json::array({5}), json::array({""}), json::object()}};
-    case KeyType::environment: return {{json::object(), {{"A", 1}, {"B", "x"}, {"C", true}, {"D", 1.5}}}, {{{"A", json::array()}}, {{"A", nullptr}}, {{"A=B", 1}}, 5, json::array()}};
+    case KeyType::environment:
+      return {{json::object(), {{"A", 1}, {"B", "x"}, {"C", true}, {"D", 1.5}}},
+              {{{"A", json::array()}}, {{"A", nullptr}}, {{"A=B", 1}}, 5, json::array()}};
     case KeyType::anything: return {{json::object()}, {5, "x", json::array()}};
     case KeyType::section: return {{json::object()}, {5, "x", json::array(), {{"no such key", 1}}}};
-    case KeyType::variables: return {{json::object(), {{"a", 1}, {"b", "x"}, {"c", true}, {"d", nullptr}}}, {5, json::array(), {{"1", 1}}, {{"a", json::array()}}, {{"a", json::object()}}}};
-    case KeyType::nodes: return {{}, {json::object(), json::array(), 5, {{"1", {{"node", "./plain"}}}}, {{"a", 5}}, {{"a", json::object()}}, nullptr}};
-    case KeyType::edges: return {{json::array(), json::array({"a3 -> a"})}, {"a -> a2", 5, json::array({5}), json::array({"a"}), json::array({json::object()}), json::array({{{"from", "a"}}})}};
-    case KeyType::ends: return {{"a3", "a3.x", json::array({"a3", "a3.x"})}, {5, "", "1", "a b", "a.b.c", json::array(), json::array({5}), json::object()}};
+    case KeyType::variables:
+      return {{json::object(), {{"a", 1}, {"b", "x"}, {"c", true}, {"d", nullptr}}},
+              {5, json::array(), {{"1", 1}}, {{"a", json::array()}}, {{"a", json::object()}}}};
+    case KeyType::nodes:
+      return {{}, {json::object(), json::array(), 5, {{"1", {{"node", "./plain"}}}}, {{"a", 5}}, {{"a", json::object()}}, nullptr}};
+    case KeyType::edges:
+      return {{json::array(), json::array({"a3 -> a"})},
+              {"a -> a2", 5, json::array({5}), json::array({"a"}), json::array({json::object()}), json::array({{{"from", "a"}}})}};
+    case KeyType::ends:
+      return {{"a3", "a3.x", json::array({"a3", "a3.x"})}, {5, "", "1", "a b", "a.b.c", json::array(), json::array({5}), json::object()}};
     case KeyType::inputs:
-    case KeyType::outputs: return {{json::object(), {{"x", "a"}}, {{"x", json::array({"a", "a.y"})}}}, {5, json::array(), {{"1", "a"}}, {{"x", 5}}, {{"x", json::object()}}, {{"x", json::array()}}}};
+    case KeyType::outputs:
+      return {{json::object(), {{"x", "a"}}, {{"x", json::array({"a", "a.y"})}}},
+              {5, json::array(), {{"1", "a"}}, {{"x", 5}}, {{"x", json::object()}}, {{"x", json::array()}}}};
   }
   return {};
 }
 
 // A valid manifest in which the mapping that `section` describes stands, and where in it.
 std::pair<json, json::json_pointer> manifest_with(const std::string& section) {
-  json manifest = {{"version", 1}, {"nodes", {{"a", {{"node", "nodes.py:Open"}}}, {"a2", {{"node", "./plain"}}}, {"a3", {{"node", "./plain"}}}}}, {"edges", {"a2.p -> a"}}};
+  json manifest = {{"version", 1},
+                   {"nodes", {{"a", {{"node", "nodes.py:Open"}}}, {"a2", {{"node", "./plain"}}}, {"a3", {{"node", "./plain"}}}}},
+                   {"edges", {"a2.p -> a"}}};
   if (section == "manifest") return {manifest, json::json_pointer("")};
   if (section == "node") return {manifest, json::json_pointer("/nodes/a")};
   if (section == "edge") {
@@ -135,7 +154,8 @@ TEST(Schema, and_parser_agree_on_a_good_and_a_bad_value_of_every_key) {
           json changed = manifest;
           changed[place][key.name] = value;
           EXPECT_EQ(validator.valid(changed), good) << "schema: " << section.name << "." << key.name << ": " << value;
-          EXPECT_EQ(parser_takes(changed), good) << "parser: " << section.name << "." << key.name << ": " << value << ": " << first_complaint(changed);
+          EXPECT_EQ(parser_takes(changed), good) << "parser: " << section.name << "." << key.name << ": " << value << ": "
+                                                 << first_complaint(changed);
         }
     }
   }
@@ -171,7 +191,8 @@ TEST(Schema, takes_a_variable_where_a_value_stands) {
   const Validator validator(schema());
   for (const Section& section : sections())
     for (const Key& key : section.keys) {
-      const bool scalar = key.type == KeyType::flag || key.type == KeyType::integer || key.type == KeyType::number || key.type == KeyType::text || key.type == KeyType::label || key.type == KeyType::size || key.type == KeyType::duration;
+      const bool scalar = key.type == KeyType::flag || key.type == KeyType::integer || key.type == KeyType::number || key.type == KeyType::text ||
+                          key.type == KeyType::label || key.type == KeyType::size || key.type == KeyType::duration;
       if (!scalar || key.example == nullptr || std::string_view(key.example).starts_with('[')) continue;
       auto [manifest, place] = manifest_with(section.name);
       Findings findings("example");

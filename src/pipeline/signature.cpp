@@ -68,7 +68,8 @@ void check_params(const json& params, std::size_t depth) {
       if (!param.contains(key)) continue;
       if (!param[key].is_string()) malformed(where + key + " must be text");
       for (const std::string& word : split(param[key].get<std::string>()))
-        if (std::find(std::begin(kParamTypes), std::end(kParamTypes), word) == std::end(kParamTypes)) malformed(where + "unknown type '" + word + "'");
+        if (std::find(std::begin(kParamTypes), std::end(kParamTypes), word) == std::end(kParamTypes))
+          malformed(where + "unknown type '" + word + "'");
     }
     for (const char* key : {"minimum", "maximum"})
       if (param.contains(key) && !param[key].is_number()) malformed(where + key + " must be a number");

@@ -49,13 +49,31 @@ TEST_F(Source, takes_ports_from_annotations) {
 }
 
 TEST_F(Source, understands_how_types_are_written) {
-  const std::vector<std::pair<std::string, std::string>> forms = {
-      {"hawse.Video", "video"}, {"'hawse.Image'", "image"}, {"Optional[hawse.Tensor]", "tensor"}, {"hawse.Json | None", "json"}, {"Union[hawse.Audio, hawse.Text, None]", "audio|text"},
-      {"Iterator[hawse.Bytes]", "bytes"}, {"Iterable['hawse.Bytes']", "bytes"}, {"Generator[hawse.Audio, None, None]", "audio"}, {"AsyncIterator[hawse.Audio]", "audio"},
-      {"list[hawse.Audio]", "audio"}, {"List[hawse.Audio]", "audio"}, {"Tuple[hawse.Audio, hawse.Text]", "audio|text"}, {"tuple[hawse.Audio, ...]", "audio"},
-      {"Iterator[Optional[hawse.Audio]]", "audio"}, {"hawse.Frame", "any"}, {"Any", "any"}, {"str", "text|json"}, {"dict", "json"}, {"Dict[str, int]", "json"}, {"bytes", "bytes"}, {"numpy.ndarray", "any"},
-      {"Iterator[hawse.Frame]", "any"}, {"hawse.Audio | int", "any"}};
-  for (const auto& [form, expected] : forms) EXPECT_THAT(ports(node("  def process(self, x) -> " + form + ":\n    return self.x\n").outputs), ElementsAre("out: " + expected)) << form;
+  const std::vector<std::pair<std::string, std::string>> forms = {{"hawse.Video", "video"},
+                                                                  {"'hawse.Image'", "image"},
+                                                                  {"Optional[hawse.Tensor]", "tensor"},
+                                                                  {"hawse.Json | None", "json"},
+                                                                  {"Union[hawse.Audio, hawse.Text, None]", "audio|text"},
+                                                                  {"Iterator[hawse.Bytes]", "bytes"},
+                                                                  {"Iterable['hawse.Bytes']", "bytes"},
+                                                                  {"Generator[hawse.Audio, None, None]", "audio"},
+                                                                  {"AsyncIterator[hawse.Audio]", "audio"},
+                                                                  {"list[hawse.Audio]", "audio"},
+                                                                  {"List[hawse.Audio]", "audio"},
+                                                                  {"Tuple[hawse.Audio, hawse.Text]", "audio|text"},
+                                                                  {"tuple[hawse.Audio, ...]", "audio"},
+                                                                  {"Iterator[Optional[hawse.Audio]]", "audio"},
+                                                                  {"hawse.Frame", "any"},
+                                                                  {"Any", "any"},
+                                                                  {"str", "text|json"},
+                                                                  {"dict", "json"},
+                                                                  {"Dict[str, int]", "json"},
+                                                                  {"bytes", "bytes"},
+                                                                  {"numpy.ndarray", "any"},
+                                                                  {"Iterator[hawse.Frame]", "any"},
+                                                                  {"hawse.Audio | int", "any"}};
+  for (const auto& [form, expected] : forms)
+    EXPECT_THAT(ports(node("  def process(self, x) -> " + form + ":\n    return self.x\n").outputs), ElementsAre("out: " + expected)) << form;
 }
 
 TEST_F(Source, leaves_open_what_has_no_annotation) {
@@ -70,10 +88,13 @@ TEST_F(Source, a_node_that_gives_nothing_has_no_output) {
   EXPECT_THAT(node("  def process(self, x):\n    def inner():\n      return 5\n    f = lambda: 5\n").outputs, IsEmpty());
 }
 
-TEST_F(Source, an_annotation_of_nothing_does_not_hide_what_the_body_gives) { EXPECT_THAT(ports(node("  def process(self, x) -> None:\n    yield x\n").outputs), ElementsAre("out: any")); }
+TEST_F(Source, an_annotation_of_nothing_does_not_hide_what_the_body_gives) {
+  EXPECT_THAT(ports(node("  def process(self, x) -> None:\n    yield x\n").outputs), ElementsAre("out: any"));
+}
 
 TEST_F(Source, finish_and_produce_give_outputs_too) {
-  EXPECT_THAT(ports(node("  def process(self, x: hawse.Audio) -> None: ...\n  def finish(self) -> hawse.Text: ...\n").outputs), ElementsAre("out: text"));
+  EXPECT_THAT(ports(node("  def process(self, x: hawse.Audio) -> None: ...\n  def finish(self) -> hawse.Text: ...\n").outputs),
+              ElementsAre("out: text"));
   const Signature source = node("  async def produce(self) -> AsyncIterator[hawse.Image]:\n    yield self.image\n");
   EXPECT_TRUE(source.source);
   EXPECT_THAT(source.inputs, IsEmpty());
@@ -82,30 +103,36 @@ TEST_F(Source, finish_and_produce_give_outputs_too) {
 
 TEST_F(Source, finds_the_names_of_outputs_where_they_are_given) {
   EXPECT_THAT(ports(node("  def process(self, x):\n    yield 'left', x\n    yield 'right', x\n").outputs), ElementsAre("left: any", "right: any"));
-  EXPECT_THAT(ports(node("  def process(self, x) -> Iterator[Tuple[str, hawse.Audio]]:\n    for a in x:\n      yield 'left', a\n").outputs), ElementsAre("left: audio"));
+  EXPECT_THAT(ports(node("  def process(self, x) -> Iterator[Tuple[str, hawse.Audio]]:\n    for a in x:\n      yield 'left', a\n").outputs),
+              ElementsAre("left: audio"));
   EXPECT_THAT(ports(node("  def process(self, x):\n    return [('a', x), ('b', x)]\n").outputs), ElementsAre("a: any", "b: any"));
   EXPECT_TRUE(node("  def process(self, x):\n    yield self.name, x\n").any_outputs);
   EXPECT_TRUE(node("  def process(self, x):\n    yield from self.parts(x)\n").any_outputs);
 }
 
 TEST_F(Source, class_attributes_say_what_annotations_cannot) {
-  const Signature n = node("  inputs = {'a': hawse.Audio, 'b': hawse.Text | None}\n  outputs = {'words': hawse.Text, 'raw': None}\n  def process(self, frame): ...\n");
+  const Signature n = node(
+      "  inputs = {'a': hawse.Audio, 'b': hawse.Text | None}\n  outputs = {'words': hawse.Text, 'raw': None}\n  def process(self, frame): ...\n");
   EXPECT_THAT(ports(n.inputs), ElementsAre("a: audio", "b: text?"));
   EXPECT_THAT(ports(n.outputs), ElementsAre("words: text", "raw: any"));
   EXPECT_TRUE(node("  outputs = make()\n  def process(self, x): ...\n").any_outputs);
 }
 
 TEST_F(Source, inputs_are_required_unless_they_are_optional) {
-  EXPECT_THAT(ports(node("  def process(self, a: hawse.Audio, b: Optional[hawse.Text], c: hawse.Image = None, *, d: 'hawse.Json | None'): ...\n").inputs),
-              ElementsAre("a: audio", "b: text?", "c: image?", "d: json?"));
+  EXPECT_THAT(
+      ports(node("  def process(self, a: hawse.Audio, b: Optional[hawse.Text], c: hawse.Image = None, *, d: 'hawse.Json | None'): ...\n").inputs),
+      ElementsAre("a: audio", "b: text?", "c: image?", "d: json?"));
   EXPECT_THAT(ports(node("  def process(self, a: Optional[hawse.Audio]): ...\n").inputs), ElementsAre("a: audio"));
   EXPECT_TRUE(node("  def process(self, **frames): ...\n").any_inputs);
   EXPECT_TRUE(node("  def process(self, *frames): ...\n").any_inputs);
 }
 
 TEST_F(Source, params_come_from_setup) {
-  const Signature n = node("  def setup(self, a: int, b: float = 0.5, c: str = 'x', d: bool = False, e: list[int] = (1, 2), f: Optional[int] = None, g=5, h: Dict[str, int] = {},\n"
-                           "            i: Literal['x', 'y'] = 'x', j: int | str = 1, k: 'List[str]' = [], m: Any = None, n: float = compute(), *, o: int = None): ...\n  def process(self, x): ...\n");
+  const Signature n = node(
+      "  def setup(self, a: int, b: float = 0.5, c: str = 'x', d: bool = False, e: list[int] = (1, 2), f: Optional[int] = None, g=5, h: Dict[str, "
+      "int] = {},\n"
+      "            i: Literal['x', 'y'] = 'x', j: int | str = 1, k: 'List[str]' = [], m: Any = None, n: float = compute(), *, o: int = None): ...\n  "
+      "def process(self, x): ...\n");
   EXPECT_EQ(n.params["a"], json::parse(R"({"type": "int", "required": true})"));
   EXPECT_EQ(n.params["b"], json::parse(R"({"type": "float", "default": 0.5})"));
   EXPECT_EQ(n.params["c"]["type"], "str");
@@ -143,7 +170,10 @@ TEST_F(Source, finds_nodes_however_hawse_is_imported_and_whoever_they_derive_fro
 }
 
 TEST_F(Source, follows_type_aliases) {
-  EXPECT_THAT(ports(read("import hawse\nSound = hawse.Audio | None\nclass N(hawse.Node):\n  def process(self, a: Sound, b: 'Sound'): ...\n").nodes.at("N").inputs), ElementsAre("a: audio?", "b: audio?"));
+  EXPECT_THAT(ports(read("import hawse\nSound = hawse.Audio | None\nclass N(hawse.Node):\n  def process(self, a: Sound, b: 'Sound'): ...\n")
+                        .nodes.at("N")
+                        .inputs),
+              ElementsAre("a: audio?", "b: audio?"));
 }
 
 TEST_F(Source, lists_the_modules_beside_it_that_it_imports) {
@@ -154,7 +184,8 @@ TEST_F(Source, lists_the_modules_beside_it_that_it_imports) {
   write("pkg/part.py", "class Base:\n  pass\n");
   write("pkg/table.csv", "1,2\n");
   write("pkg/__pycache__/part.pyc", "x");
-  const PythonFile file = read("import hawse, numpy\nimport helper\nclass N(hawse.Node):\n  def setup(self):\n    from pkg.part import Base\n  def process(self, x): ...\n");
+  const PythonFile file = read(
+      "import hawse, numpy\nimport helper\nclass N(hawse.Node):\n  def setup(self):\n    from pkg.part import Base\n  def process(self, x): ...\n");
   std::vector<std::string> names;
   for (const fs::path& path : file.files) names.push_back(fs::relative(path, folder_.path()).string());
   EXPECT_EQ(names.at(0), "nodes.py");
@@ -195,8 +226,10 @@ TEST_F(Source, what_is_no_Python_at_all_is_an_error_and_no_crash) {
 }
 
 TEST_F(Source, a_manifest_with_a_real_Python_file_loads) {
-  write("nodes.py", "import hawse\nclass Upper(hawse.Node):\n  def setup(self, times: int = 1): ...\n  def process(self, text: hawse.Text) -> hawse.Text: ...\n");
-  const fs::path manifest = write("p.yaml", "version: 1\nnodes: {u: {node: 'nodes.py:Upper', params: {times: 2}}}\ninputs: {in: u}\noutputs: {out: u}\n");
+  write("nodes.py",
+        "import hawse\nclass Upper(hawse.Node):\n  def setup(self, times: int = 1): ...\n  def process(self, text: hawse.Text) -> hawse.Text: ...\n");
+  const fs::path manifest =
+      write("p.yaml", "version: 1\nnodes: {u: {node: 'nodes.py:Upper', params: {times: 2}}}\ninputs: {in: u}\noutputs: {out: u}\n");
   const Pipeline pipeline = load(manifest, {}, around_);
   EXPECT_THAT(edges_of(pipeline), ElementsAre("application.in -> u.text", "u.out -> application.out"));
   EXPECT_THAT(pipeline.nodes[0].code_files, ElementsAre(folder_.path() / "nodes.py"));

@@ -30,7 +30,10 @@ PythonFile parse_answer(const fs::path& file, const std::string& text) {
   const ordered_json answer = ordered_json::parse(text);
   if (answer.contains("error")) {
     const ordered_json& error = answer["error"];
-    throw ManifestError({{error.at("file").get<std::string>(), {error.at("line").get<int>(), error.at("column").get<int>()}, error.at("message").get<std::string>(), error.value("hint", "")}});
+    throw ManifestError({{error.at("file").get<std::string>(),
+                          {error.at("line").get<int>(), error.at("column").get<int>()},
+                          error.at("message").get<std::string>(),
+                          error.value("hint", "")}});
   }
   PythonFile result;
   for (const auto& [name, signature] : answer.at("nodes").items()) result.nodes.emplace(name, parse_signature(signature));
@@ -46,7 +49,8 @@ PythonFile read_python(const fs::path& file) {
   options.env = current_environment();
   const RunResult result = run_to_end(std::move(options));
   if (result.status.signalled || result.status.value != 0)
-    throw Error(ErrorCode::system, "read a Python source", "python3 could not read " + file.string() + ": " + result.err.substr(0, 2000), "a python3 from 3.9 on must be on PATH");
+    throw Error(ErrorCode::system, "read a Python source", "python3 could not read " + file.string() + ": " + result.err.substr(0, 2000),
+                "a python3 from 3.9 on must be on PATH");
   try {
     return parse_answer(file, result.out);
   } catch (const json::exception& error) {
@@ -63,7 +67,8 @@ std::optional<Signature> read_program(const fs::path& program) {
 }  // namespace
 
 Surroundings real_surroundings(std::vector<StockNode> stock) {
-  return {std::move(stock), [](const fs::path& path) { return read_file(path, kMaxManifestBytes + 1); }, exists, executable, read_python, read_program};
+  return {std::move(stock), [](const fs::path& path) { return read_file(path, kMaxManifestBytes + 1); }, exists, executable, read_python,
+          read_program};
 }
 
 }  // namespace hawse::pipeline

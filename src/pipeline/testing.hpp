@@ -24,8 +24,8 @@ struct TestProject : Project {
   std::vector<std::string> complaints(const std::string& manifest, const LoadOptions& options = {}) const {
     std::vector<std::string> lines;
     for (const Finding& finding : findings(manifest, options))
-      lines.push_back((finding.at.line > 0 ? std::to_string(finding.at.line) + ":" + std::to_string(finding.at.column) + ": " : "") + finding.message +
-                      (finding.hint.empty() ? "" : " | " + finding.hint));
+      lines.push_back((finding.at.line > 0 ? std::to_string(finding.at.line) + ":" + std::to_string(finding.at.column) + ": " : "") +
+                      finding.message + (finding.hint.empty() ? "" : " | " + finding.hint));
     return lines;
   }
 };

@@ -25,14 +25,16 @@ struct Project {
       "Mix": {"inputs": {"left": "audio", "right": "audio"}, "outputs": {"out": "audio"}},
       "Open": {"any_inputs": true, "any_outputs": true},
       "Hint": {"inputs": {"audio": "audio", "hint": "text?"}, "outputs": {"out": "text"}}})"}};
-  std::map<std::string, std::string> programs = {{"/project/invert", R"({"inputs": {"video": "video"}, "outputs": {"out": "video"}})"}, {"/project/plain", ""}};
+  std::map<std::string, std::string> programs = {{"/project/invert", R"({"inputs": {"video": "video"}, "outputs": {"out": "video"}})"},
+                                                 {"/project/plain", ""}};
   std::vector<std::string> files = {"/project/models"};
   std::vector<StockNode> stock = {
       stock_node("media/source", R"({"source": true, "outputs": {"audio": "audio", "video": "video"}, "params": {
           "uri": {"type": "path", "required": true, "doc": "what to open"},
           "audio": {"type": "dict", "fields": {"rate": {"type": "int", "minimum": 1000, "maximum": 384000}, "format": {"type": "str", "choices": ["float32", "int16"]}}},
           "buffer": {"type": "size", "minimum": 1024}, "wait": {"type": "duration", "maximum": 60}, "loop": {"type": "bool"}, "title": {"type": "str"},
-          "start": {"type": "int|str"}, "shape": {"type": "list", "items": "int", "maximum": 3}, "extra": {"type": "any"}}})", ExecutorKind::process),
+          "start": {"type": "int|str"}, "shape": {"type": "list", "items": "int", "maximum": 3}, "extra": {"type": "any"}}})",
+                 ExecutorKind::process),
       stock_node("media/sink", R"({"inputs": {"audio": "audio?", "video": "video?"}, "params": {"uri": {"type": "path", "required": true}}})"),
       stock_node("text/srt", R"({"inputs": {"text": "text"}, "params": {"path": {"type": "path", "required": true}}})"),
       stock_node("text/print", R"({"inputs": {"text": "text|json"}})"),
@@ -43,7 +45,8 @@ struct Project {
     around.stock = stock;
     around.read_file = [manifest](const std::filesystem::path&) { return manifest; };
     around.exists = [this](const std::filesystem::path& path) {
-      return python.contains(path.string()) || programs.contains(path.string()) || std::find(files.begin(), files.end(), path.string()) != files.end();
+      return python.contains(path.string()) || programs.contains(path.string()) ||
+             std::find(files.begin(), files.end(), path.string()) != files.end();
     };
     around.executable = [this](const std::filesystem::path& path) { return programs.contains(path.string()); };
     around.read_python = [this](const std::filesystem::path& path) {

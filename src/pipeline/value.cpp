@@ -24,7 +24,8 @@ bool parses(std::string_view text, T* out, Base... base) {
 }
 
 bool looks_like_number(std::string_view text) {  // from_chars takes "inf" and "nan", too
-  return !text.empty() && text.find_first_not_of("0123456789.eE+-") == std::string_view::npos && text.find_first_of("0123456789") != std::string_view::npos;
+  return !text.empty() && text.find_first_not_of("0123456789.eE+-") == std::string_view::npos &&
+         text.find_first_of("0123456789") != std::string_view::npos;
 }
 
 void resolve_number(Value& value) {

@@ -28,16 +28,16 @@ struct Value {
 
   Kind kind = Kind::null;
   Position at;
-  std::string text;                // every scalar: as written
+  std::string text;  // every scalar: as written
   bool boolean = false;
   std::int64_t integer = 0;
-  double real = 0;                 // integer and real
+  double real = 0;  // integer and real
   bool quoted = false;
   bool from_command_line = false;  // it begins with the content of a --set variable
   bool substituted = false;        // a variable was put into it
   bool loose = false;              // it is the content of a --set variable: a number may be meant as text
   std::vector<Value> items;
-  std::vector<Entry> entries;      // in the file's order
+  std::vector<Entry> entries;  // in the file's order
 
   const Entry* find(std::string_view key) const;
   bool is_scalar() const noexcept { return kind != Kind::list && kind != Kind::map; }

@@ -18,7 +18,7 @@ class Variables {
  public:
   Variables(const Value* section, const std::map<std::string, std::string>& set, Findings&);
 
-  void substitute(Value& value, Findings&) const;  // in place, everywhere below
+  void substitute(Value& value, Findings&) const;    // in place, everywhere below
   std::map<std::string, std::string> texts() const;  // those that have a value
 
  private:

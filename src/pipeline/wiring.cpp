@@ -64,7 +64,8 @@ class Wiring {
       const Value *from = fields.find("from"), *to = fields.find("to");
       if (from != nullptr && to != nullptr) add_pairs(read_ends(*from), read_ends(*to), read_settings(fields, true), item.at);
     } else {
-      findings_.add(item.at, "an edge is a chain or a mapping; this is " + describe(item), "write it as 'a.port -> b', or as a mapping with from and to");
+      findings_.add(item.at, "an edge is a chain or a mapping; this is " + describe(item),
+                    "write it as 'a.port -> b', or as a mapping with from and to");
     }
   }
 
@@ -75,12 +76,15 @@ class Wiring {
     const Value* ends = &entry.value;
     Settings settings;
     if (entry.value.kind == Value::Kind::map) {
-      const Fields fields(&entry.value, entry.key_at, section(input ? "input" : "output"), (input ? "input '" : "output '") + shortened(entry.key) + "'", findings_);
+      const Fields fields(&entry.value, entry.key_at, section(input ? "input" : "output"),
+                          (input ? "input '" : "output '") + shortened(entry.key) + "'", findings_);
       settings = read_settings(fields, false);
       ends = fields.find(input ? "to" : "from");
       if (ends == nullptr) return;
     } else if (!wrong_with(entry.value, {.name = "", .type = KeyType::ends, .doc = ""}).empty()) {
-      findings_.add(entry.value.at, "'" + shortened(entry.key) + "' must name a port, a list of ports, or be a mapping; it is " + describe(entry.value), input ? "such as: speech.audio" : "such as: recognise.out");
+      findings_.add(entry.value.at,
+                    "'" + shortened(entry.key) + "' must name a port, a list of ports, or be a mapping; it is " + describe(entry.value),
+                    input ? "such as: speech.audio" : "such as: recognise.out");
       return;
     }
     input ? add_pairs(application, read_ends(*ends), settings, entry.key_at) : add_pairs(read_ends(*ends), application, settings, entry.key_at);
@@ -93,7 +97,8 @@ class Wiring {
     for (std::size_t start = 0; start <= text.size();) {
       const std::size_t arrow = std::min(text.find("->", start), text.size());
       const std::string_view part = text.substr(start, arrow - start);
-      ends.push_back(read_end(part, place_in(value, start + static_cast<std::size_t>(std::max<std::ptrdiff_t>(0, trimmed(part).data() - part.data()))), findings_));
+      ends.push_back(read_end(
+          part, place_in(value, start + static_cast<std::size_t>(std::max<std::ptrdiff_t>(0, trimmed(part).data() - part.data()))), findings_));
       start = arrow + 2;
     }
     if (ends.size() < 2) {

@@ -9,7 +9,7 @@
 namespace hawse::pipeline {
 
 struct WrittenEnd {
-  std::string node, port;    // port "": the one that fits
+  std::string node, port;  // port "": the one that fits
   Position at;
   bool application = false;  // the embedding program's, declared under inputs: or outputs:
   bool middle = false;       // of a chain: the port belongs to the side on which the node has it

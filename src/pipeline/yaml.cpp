@@ -105,7 +105,7 @@ class TreeBuilder : public YAML::EventHandler {
   struct Open {
     Value value;
     YAML::anchor_t anchor;
-    bool has_key = false;         // mapping: the next value belongs to this key
+    bool has_key = false;  // mapping: the next value belongs to this key
     std::string key;
     Position key_at;
     std::map<std::string, int> seen;  // key: its line
@@ -137,7 +137,8 @@ class TreeBuilder : public YAML::EventHandler {
     value.at = places_.of(mark);
     check_tag(tag, value.at);
     if (!open_.empty() && open_.back().value.kind == Value::Kind::map && !open_.back().has_key)
-      throw Refused{value.at, std::string(kind == Value::Kind::map ? "a mapping" : "a list") + " can't be a key", "quote text that contains '{' or '['"};
+      throw Refused{value.at, std::string(kind == Value::Kind::map ? "a mapping" : "a list") + " can't be a key",
+                    "quote text that contains '{' or '['"};
     count(value);
     open_.push_back({std::move(value), anchor, false, "", {}, {}});
   }
@@ -291,7 +292,8 @@ bool is_utf8(std::string_view text) {
     if (length == 0) return false;
     for (std::size_t k = 1; k < length; ++k)
       if ((at(k) & 0xc0) != 0x80) return false;
-    if ((first == 0xe0 && at(1) < 0xa0) || (first == 0xed && at(1) > 0x9f) || (first == 0xf0 && at(1) < 0x90) || (first == 0xf4 && at(1) > 0x8f)) return false;
+    if ((first == 0xe0 && at(1) < 0xa0) || (first == 0xed && at(1) > 0x9f) || (first == 0xf0 && at(1) < 0x90) || (first == 0xf4 && at(1) > 0x8f))
+      return false;
     i += length;
   }
   return true;

@@ -32,7 +32,9 @@ std::string complaint(const std::string& text) {
   return "";
 }
 
-std::string nested(int depth) { return "a: " + std::string(static_cast<std::size_t>(depth), '[') + std::string(static_cast<std::size_t>(depth), ']'); }
+std::string nested(int depth) {
+  return "a: " + std::string(static_cast<std::size_t>(depth), '[') + std::string(static_cast<std::size_t>(depth), ']');
+}
 
 TEST(Yaml, gives_every_key_and_value_its_place) {
   const Value root = read("a: 1\nb:\n  - x\n  - {c: 'd'}\n");
@@ -47,11 +49,13 @@ TEST(Yaml, gives_every_key_and_value_its_place) {
 TEST(Yaml, counts_columns_in_characters_and_not_in_bytes) { EXPECT_EQ(read("{ä: ö, b: 1}").entries[1].key_at.column, 8); }
 
 TEST(Yaml, reads_scalars_as_yaml_1_2_does) {
-  const Value root = read("[1, -7, 0x1f, 0o17, 1.5, 1e3, true, False, ~, null, on, yes, '1', 3.10, .inf, +4, 1_000, -, 1:30, 99999999999999999999, 0x-1, '']");
+  const Value root =
+      read("[1, -7, 0x1f, 0o17, 1.5, 1e3, true, False, ~, null, on, yes, '1', 3.10, .inf, +4, 1_000, -, 1:30, 99999999999999999999, 0x-1, '']");
   std::vector<Kind> kinds;
   for (const Value& item : root.items) kinds.push_back(item.kind);
-  EXPECT_THAT(kinds, ElementsAre(Kind::integer, Kind::integer, Kind::integer, Kind::integer, Kind::real, Kind::real, Kind::boolean, Kind::boolean, Kind::null, Kind::null,
-                                 Kind::text, Kind::text, Kind::text, Kind::real, Kind::text, Kind::integer, Kind::text, Kind::text, Kind::text, Kind::real, Kind::text, Kind::text));
+  EXPECT_THAT(kinds, ElementsAre(Kind::integer, Kind::integer, Kind::integer, Kind::integer, Kind::real, Kind::real, Kind::boolean, Kind::boolean,
+                                 Kind::null, Kind::null, Kind::text, Kind::text, Kind::text, Kind::real, Kind::text, Kind::integer, Kind::text,
+                                 Kind::text, Kind::text, Kind::real, Kind::text, Kind::text));
   EXPECT_EQ(root.items[2].integer, 31);
   EXPECT_EQ(root.items[3].integer, 15);
   EXPECT_EQ(root.items[13].text, "3.10");
@@ -76,7 +80,9 @@ TEST(Yaml, refuses_a_key_that_stands_twice_and_tells_where_it_stood) {
 
 TEST(Yaml, refuses_a_small_file_that_is_a_large_tree) {
   std::string bomb = "a: &a [x,x,x,x,x,x,x,x,x,x]\n";
-  for (char c = 'b'; c < 'j'; ++c) bomb += std::string(1, c) + ": &" + c + " [" + std::string("*") + char(c - 1) + ",*" + char(c - 1) + ",*" + char(c - 1) + ",*" + char(c - 1) + ",*" + char(c - 1) + "]\n";
+  for (char c = 'b'; c < 'j'; ++c)
+    bomb += std::string(1, c) + ": &" + c + " [" + std::string("*") + char(c - 1) + ",*" + char(c - 1) + ",*" + char(c - 1) + ",*" + char(c - 1) +
+            ",*" + char(c - 1) + "]\n";
   EXPECT_THAT(complaint(bomb), HasSubstr("more than 20000 values"));
   std::string long_text = "a: &a " + std::string(500'000, 'x') + "\nb: [";
   for (int i = 0; i < 20; ++i) long_text += "*a, ";
@@ -90,7 +96,8 @@ TEST(Yaml, refuses_what_is_nested_too_deep) {
   std::string dashes;
   for (int i = 0; i < 5000; ++i) dashes += "- ";
   EXPECT_THAT(complaint(dashes + "a"), HasSubstr("nested more than 64 deep"));
-  EXPECT_THAT(complaint("a: &a " + nested(40).substr(3) + "\nb: " + std::string(30, '[') + "*a" + std::string(30, ']')), HasSubstr("nested more than 64 deep"));
+  EXPECT_THAT(complaint("a: &a " + nested(40).substr(3) + "\nb: " + std::string(30, '[') + "*a" + std::string(30, ']')),
+              HasSubstr("nested more than 64 deep"));
 }
 
 TEST(Yaml, refuses_an_alias_within_what_it_names) { EXPECT_THAT(complaint("a: &a [*a]"), HasSubstr("alias")); }
