@@ -70,6 +70,7 @@ std::string make_base_image(const Engine& engine, const std::filesystem::path& s
     throw Error(ErrorCode::environment, what, fmt::format("Debian's packages give only {}", makeable_versions()),
                 fmt::format("choose one of these, or let the engine reach a registry that has python:{}-slim, or load such an image: docker load", version));
   const ScopedDir work = work_folder(state);
+  std::filesystem::permissions(work.path(), std::filesystem::perms(0755));  // apt downloads as a user of its own
   if (report) report({.what = what, .unit = "", .line = fmt::format("making it from the packages of Debian {}", suite)});
   run_mmdebstrap(suite, work, what, report);
   if (report) report({.what = what, .unit = "", .line = "importing it into the engine"});

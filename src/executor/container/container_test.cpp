@@ -393,6 +393,7 @@ TEST_F(Containers, system_packages_make_an_image_once_and_a_failure_shows_what_a
     EXPECT_EQ(error.code(), ErrorCode::environment);
     EXPECT_THAT(error.context(), HasSubstr("no-such-package-of-debian"));
   }
+  EXPECT_TRUE(engine->images({{"hawse.build", ""}}).empty());
   node.container.apt = {"x; reboot"};
   EXPECT_THROW(executor->prepare(node, nullptr), Error);
 }

@@ -87,22 +87,31 @@ std::string Engine::find_socket() {
 Engine::Engine(std::string socket_path) : socket_path_(std::move(socket_path)) {
   const std::string operation = "agree on a version with the container engine";
   HttpRequest request;
-  request.target = "/version";
+  request.target = "/_ping";
   request.silence_ns = kFirstAnswer_ns;
-  const json answer = call(operation, std::move(request));
-  version_.engine = text_or(answer, "Version", "unknown");
-  version_.architecture = text_or(answer, "Arch", "amd64");
-  const auto newest = parse_api(operation, text_of(operation, answer, "ApiVersion"));
-  const auto oldest = parse_api(operation, text_or(answer, "MinAPIVersion", "1.0"));
+  HttpResponse response;
+  try {
+    response = http_call(socket_path_, request);
+  } catch (const HttpError& error) {
+    throw unreachable(operation, socket_path_, error);
+  }
+  if (response.status != 200) throw refused(operation, response.status, response.body);
+  const auto newest = parse_api(operation, response.api_version);
   const auto agreed = std::min(newest, kNewestApi);
-  if (agreed < kOldestApi || agreed < oldest)
-    throw Error(ErrorCode::engine, operation, fmt::format("engine {} speaks API {}.{} to {}.{}; needed is one from 1.40 to 1.47", version_.engine, oldest.first, oldest.second, newest.first, newest.second),
-                "Docker 19.03 or newer, or Podman 4 or newer, is needed");
-  version_.api = fmt::format("{}.{}", agreed.first, agreed.second);
+  if (agreed < kOldestApi)
+    throw Error(ErrorCode::engine, operation, fmt::format("it speaks API {}.{} at most; needed is one from 1.40 to 1.47", newest.first, newest.second), "Docker 19.03 or newer, or Podman 4 or newer, is needed");
+  api_ = fmt::format("{}.{}", agreed.first, agreed.second);
+}
+
+EngineVersion Engine::version() const {
+  HttpRequest request;
+  request.target = "/version";
+  const json answer = call("ask the container engine for its version", std::move(request));
+  return {text_or(answer, "Version", "unknown"), api_, text_or(answer, "Arch")};
 }
 
 json Engine::call(const std::string& operation, HttpRequest request, std::vector<unsigned> also, unsigned* status) const {
-  if (!version_.api.empty()) request.target = "/v" + version_.api + request.target;
+  request.target = "/v" + api_ + request.target;
   HttpResponse response;
   try {
     response = http_call(socket_path_, request);
@@ -117,7 +126,7 @@ json Engine::call(const std::string& operation, HttpRequest request, std::vector
 }
 
 std::string Engine::stream(const std::string& operation, HttpRequest request, const OnProgress& on_progress) const {
-  request.target = "/v" + version_.api + request.target;
+  request.target = "/v" + api_ + request.target;
   request.limit_bytes = kStreamLimitBytes;
   ProgressReader reader(operation, on_progress);
   try {
@@ -190,7 +199,7 @@ std::vector<ContainerSummary> Engine::containers(const Labels& labels) const {
 }
 
 std::string Engine::logs(const std::string& id, unsigned lines) const {
-  HttpRequest request{"GET", fmt::format("/v{}/containers/{}/logs?stdout=true&stderr=true&tail={}", version_.api, id, lines)};
+  HttpRequest request{"GET", fmt::format("/v{}/containers/{}/logs?stdout=true&stderr=true&tail={}", api_, id, lines)};
   request.limit_bytes = 1u << 20;
   const std::string operation = "read the log of container " + id.substr(0, 12);
   try {
@@ -207,7 +216,7 @@ std::optional<EngineImage> Engine::image(const std::string& reference) const {
   unsigned status = 0;
   const json answer = call(operation, {"GET", "/images/" + url_encoded(reference) + "/json"}, {404}, &status);
   if (status == 404) return std::nullopt;
-  EngineImage image{text_of(operation, answer, "Id"), texts_or_none(answer, "RepoTags"), text_or(answer, "Architecture", version_.architecture),
+  EngineImage image{text_of(operation, answer, "Id"), texts_or_none(answer, "RepoTags"), text_or(answer, "Architecture"),
                     static_cast<std::uint64_t>(std::max<std::int64_t>(0, number_or(answer, "Size", 0))), {}, seconds_of(text_or(answer, "Created"))};
   if (answer.contains("Config")) image.labels = labels_or_none(answer["Config"], "Labels");
   return image;
@@ -219,7 +228,7 @@ std::vector<EngineImage> Engine::images(const Labels& labels) const {
   if (!answer.is_array()) throw Error(ErrorCode::engine, operation, "the engine's answer is no list");
   std::vector<EngineImage> found;
   for (const auto& entry : answer)
-    found.push_back({text_of(operation, entry, "Id"), texts_or_none(entry, "RepoTags"), version_.architecture,
+    found.push_back({text_of(operation, entry, "Id"), texts_or_none(entry, "RepoTags"), "",
                      static_cast<std::uint64_t>(std::max<std::int64_t>(0, number_or(entry, "Size", 0))), labels_or_none(entry, "Labels"), number_or(entry, "Created", 0)});
   return found;
 }

@@ -43,7 +43,7 @@ struct ContainerSummary {
 struct EngineImage {
   std::string id;                 // "sha256:..."
   std::vector<std::string> tags;  // "python:3.9-slim"
-  std::string architecture;
+  std::string architecture;       // "" in a list
   std::uint64_t bytes = 0;
   std::map<std::string, std::string> labels;
   std::int64_t created_s = 0;  // since the epoch
@@ -63,9 +63,11 @@ class Engine {
  public:
   // DOCKER_HOST=unix://..., else the first of the usual sockets that answers a connect. Throws Error(engine).
   static std::string find_socket();
-  explicit Engine(std::string socket_path = find_socket());  // agrees on a version: one call
+  // Agrees on a version of the API by /_ping, a third of a millisecond; /version starts programs to ask them for theirs, and takes 5 to 15 ms.
+  explicit Engine(std::string socket_path = find_socket());
 
-  const EngineVersion& version() const noexcept { return version_; }
+  const std::string& api() const noexcept { return api_; }  // agreed: "1.41"
+  EngineVersion version() const;
   const std::string& socket_path() const noexcept { return socket_path_; }
   nlohmann::json info() const;
 
@@ -91,8 +93,7 @@ class Engine {
   nlohmann::json call(const std::string& operation, HttpRequest, std::vector<unsigned> also = {}, unsigned* status = nullptr) const;
   std::string stream(const std::string& operation, HttpRequest, const OnProgress&) const;  // the id in it, if any
 
-  std::string socket_path_;
-  EngineVersion version_;
+  std::string socket_path_, api_;
 };
 
 std::string tar_of(const std::map<std::string, std::string>& files);  // ustar, names up to 100 bytes

@@ -67,6 +67,7 @@ void add_images(Here& here, std::vector<ListedEnvironment>& all) {
   for (const auto& image : here.engine->images({{"hawse", "1"}})) {
     const auto what = image.labels.find("hawse.what");
     for (const auto& tag : image.tags) {
+      if (tag == "<none>:<none>") continue;  // a base that was made anew: some container or image still needs the old one
       const std::string kind = tag.starts_with("hawse/python:") ? "base" : "image";
       const auto known = here.index.find(kind, tag);
       all.push_back({{kind, tag, what == image.labels.end() ? "" : what->second, image.id, image.bytes, image.created_s, known ? known->last_used_s : image.created_s}, ""});

@@ -73,6 +73,7 @@ class Connection {
     check(wait([&](auto done) { http::async_read_header(stream_, buffer_, parser_, std::move(done)); }), "answer");
     HttpResponse response;
     response.status = parser_.get().result_int();
+    response.api_version = std::string(parser_.get()["Api-Version"]);
     const bool passed_on = on_bytes && response.status / 100 == 2;
     std::uint64_t total = 0;
     while (!parser_.is_done()) {

@@ -51,6 +51,7 @@ struct HttpRequest {
 struct HttpResponse {
   unsigned status = 0;
   std::string body;
+  std::string api_version;  // the header that the engine puts on every answer
 };
 
 // `on_bytes`, where given, gets the body of a 2xx answer as it comes; any other body is returned.

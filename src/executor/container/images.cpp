@@ -71,9 +71,15 @@ std::string registry_of(const std::string& reference) {
   return first.find_first_of(".:") == std::string::npos && first != "localhost" ? "default" : first;
 }
 
-std::string dockerfile(const Image& base, const std::vector<std::string>& packages) {
-  return fmt::format("FROM {}\nUSER root\nRUN apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends {} && rm -rf /var/lib/apt/lists/*\n", base.id,
-                     fmt::join(packages, " "));
+// The label comes first: it is how what a failed build leaves is found.
+std::string dockerfile(const Image& base, const std::string& hash, const std::vector<std::string>& packages) {
+  return fmt::format("FROM {}\nLABEL hawse.build={}\nUSER root\nRUN apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends {} && rm -rf /var/lib/apt/lists/*\n", base.id,
+                     hash, fmt::join(packages, " "));
+}
+
+void remove_left_by_build(const Engine& engine, const std::string& hash) noexcept try {
+  for (const auto& left : engine.images({{"hawse.build", hash}})) engine.remove_image(left.id);
+} catch (const std::exception&) {  // the build's own error is the one to tell
 }
 
 void check_package_names(const std::vector<std::string>& packages) {
@@ -158,10 +164,11 @@ Image Images::with_apt(const Image& base, std::vector<std::string> packages, con
   if (auto image = known()) return *image;
   const std::string described = fmt::format("{} + {}", base.reference, fmt::join(packages, " "));
   try {
-    engine_.build(tar_of({{"Dockerfile", dockerfile(base, packages)}}), reference, {{"hawse", "1"}, {"hawse.what", described}}, [&](const EngineProgress& progress) {
+    engine_.build(tar_of({{"Dockerfile", dockerfile(base, hash, packages)}}), reference, {{"hawse", "1"}, {"hawse.what", described}}, [&](const EngineProgress& progress) {
       if (report) report({.what = what, .unit = "", .line = strip_control(progress.text)});
     });
   } catch (const Error& error) {
+    remove_left_by_build(engine_, hash);
     throw Error(ErrorCode::environment, what, error.context(), "check the names under apt: against the image's Debian or Ubuntu, and that its package archive can be reached");
   }
   const auto image = engine_.image(reference);
