@@ -52,14 +52,20 @@ class MediaSource : public Node {
     wants_ = {.audio = has_output("audio"), .video = has_output("video")};
     decoded_ = new_frame();
     if (!wants_.audio && !wants_.video) return log(LogLevel::warning, "no edge uses its outputs: there is nothing to do");
-    open();
+    if (!open()) return;
     if (wants_.audio) set_up_audio(params.child("audio"));
     if (wants_.video) set_up_video(params.child("video"));
   }
 
-  void open() {
+  // false: stopped meanwhile, which is no failure.
+  bool open() try {
     // Asking for a sleep that is over lets the host look at its messages.
     input_ = std::make_unique<MediaInput>(uri_, wants_, [this] { return !context().sleep_until(0); }, [this](const std::string& text) { log(LogLevel::warning, text); });
+    return true;
+  } catch (const std::runtime_error&) {
+    if (!context().stopping()) throw;
+    input_.reset();
+    return false;
   }
 
   void set_up_audio(const Params& params) {
@@ -104,8 +110,7 @@ class MediaSource : public Node {
     if (damage) throw std::runtime_error(*damage);
     if (!loop_ || context().stopping()) return false;
     offset_ns_ += input_->decoded_ns();
-    open();
-    return true;
+    return open();
   }
 
   void finish() override { flush(); }  // stopped in the middle: what is decoded belongs to the stream
