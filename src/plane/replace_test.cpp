@@ -31,7 +31,7 @@ TEST(Replace, a_new_reader_is_given_every_unreturned_frame_in_order) {
   const TestFd second = replace_reader(writer, reader, 8, WhenFull::block);
   ASSERT_EQ(send_one(*writer.port), Status::ok);  // 2 3 5 6 7 8 9, and 10 new
   EXPECT_EQ(send_one(*writer.port), Status::full);
-  for (const std::uint64_t expected : {2, 3, 5, 6, 7, 8, 9, 10}) {
+  for (const std::uint64_t expected : {2u, 3u, 5u, 6u, 7u, 8u, 9u, 10u}) {
     Received frame;
     ASSERT_EQ(reader.link->receive(&frame), Status::ok);
     EXPECT_EQ(frame.header.sequence, expected);
