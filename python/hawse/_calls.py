@@ -34,7 +34,7 @@ def make_node(node_class: type[Node], id: str, outputs: Outputs, default: str, l
 
 def declared_outputs(node_class: type[Node]) -> list[str]:
     """Names of the class's outputs, the default one first."""
-    return list(node_class.outputs) or ["out"]
+    return list(getattr(node_class, "outputs", ())) or ["out"]
 
 
 class Calls:

@@ -113,8 +113,7 @@ class Host:
             outputs[port.name] = Output(port.name, port.build)
             kind = described.get("type") or "any"
             types[port.name] = () if kind == "any" else tuple(kind.split("|"))
-        declared = list(getattr(node_class, "outputs", ()))
-        default = declared[0] if declared else "out"
+        default = _calls.declared_outputs(node_class)[0]
         log = Log(self._log, configuration.get("log_level", "info"))
         node = _calls.make_node(node_class, configuration["node"], outputs, default, log, self._progress)
         ports = {port.name: port for port in member.outputs}
@@ -196,7 +195,7 @@ class Host:
     def report(self, failure: _Failed) -> None:
         error = failure.__cause__
         assert error is not None
-        summary, text = describe(error)
+        summary, text = describe(error, failure.phase)
         sequence = self._member.loop.sequence if failure.phase == "process" else 0
         self._control.send({"type": "failed", "summary": summary[:2000], "traceback": text[-_TEXT_CHARACTERS + 2000 :], "sequence": sequence,
                             "phase": failure.phase})
@@ -208,8 +207,11 @@ def _clean(text: str) -> str:
     return text if len(text) <= _TEXT_CHARACTERS else text[:_TEXT_CHARACTERS] + f"... ({len(text)} characters)"
 
 
-def describe(error: BaseException) -> tuple[str, str]:
-    """(summary, traceback): the user's own lines, without those of the host above them and of the package below them."""
+def describe(error: BaseException, phase: str) -> tuple[str, str]:
+    """(summary, traceback): the user's own lines, without those of the host above them and of the package below them.
+
+    An error without any (a mistake of the package itself) keeps them all, but for the import: a file that can't be read has no lines yet.
+    """
     import traceback
     described = traceback.TracebackException.from_exception(error)
     seen: Any = described
@@ -217,7 +219,7 @@ def describe(error: BaseException) -> tuple[str, str]:
         lines = [line for line in seen.stack if not line.filename.startswith((_SDK, "<frozen importlib"))]
         while lines and f"{os.sep}asyncio{os.sep}" in lines[0].filename:
             del lines[0]
-        if lines:
+        if lines or phase == "import":
             seen.stack[:] = lines
         seen = seen.__cause__ or (None if seen.__suppress_context__ else seen.__context__)
     summary = "".join(traceback.format_exception_only(type(error), error)).strip()

@@ -39,7 +39,7 @@ class Harness:
     `log` has the node's log lines as (level, text).
     """
 
-    def __init__(self, node_class: type[Node], /, *, id: str = "test", **params: Any) -> None:
+    def __init__(self, node_class: type[Node], /, *, node_id: str = "test", **params: Any) -> None:
         self.log: list[tuple[str, str]] = []
         self._params = params
         self._given: list[Any] = []
@@ -50,7 +50,7 @@ class Harness:
         self._several = len(ports) > 1
         outputs = Outputs({name: Output(name, self._build) for name in ports})
         log = Log(lambda level, text: self.log.append((level, text)), "debug")
-        self.node = _calls.make_node(node_class, id, outputs, ports[0], log, lambda *_, **__: None)
+        self.node = _calls.make_node(node_class, node_id, outputs, ports[0], log, lambda *_, **__: None)
         self._calls = _calls.Calls(self.node, [], {name: () for name in ports}, self._emit)
         self._steps: Generator[None, None, None] | None = None
 

@@ -87,11 +87,14 @@ PyObject* send_in_place(PortObject* port, FrameObject* frame, Hold& hold) {
 }
 
 PyObject* send_copy(PortObject* port, FrameObject* frame, const Hold& hold) {
-  if (!port->port.can_send()) return as_int(Status::full);  // before the copy: nothing between here and send takes the room away
   flush_abandoned(port);
   plane::Building building;
   Status status = port->port.allocate(frame->header.payload_bytes, &building);
   if (status != Status::ok) return as_int(status);
+  if (!port->port.can_send()) {  // asked before the copy: nothing between here and send takes the room away
+    port->port.abandon(building);
+    return as_int(Status::full);
+  }
   if (!write_payload(frame, building.payload)) {
     port->port.abandon(building);
     return nullptr;

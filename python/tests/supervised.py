@@ -21,7 +21,7 @@ class Supervised:
     """A node of `source` (text of a Python file) or `module`, its inputs fed and its outputs read by this test."""
 
     def __init__(self, folder, source="", node="Node", inputs=("in",), outputs=("out",), params=None, queue=8, when_full="block", links=None,
-                 types=None, path=(), module="", limit_bytes=1 << 30, python=sys.executable, out_links=1):
+                 types=None, path=(), module="", limit_bytes=1 << 30, python=sys.executable):
         self.folder, self.node, self.module = str(folder), node, module
         self.file = os.path.join(self.folder, "nodes.py")
         if not module:
@@ -33,7 +33,7 @@ class Supervised:
         self.queue, self.when_full, self.path, self.limit_bytes, self.python = queue, when_full, list(path), limit_bytes, python
         self.fds, self.messages, self.log, self.node_fds = [], [], [], []
         self.feeds, self.readers, self.reader_fds, self.feed_fds = [], [], [], []
-        self.arenas, self.bytes, self.pending = 0, 0, {}
+        self.arenas, self.bytes, self.pending, self.arena_fds = 0, 0, {}, []
         self.feed_arenas = [0] * len(self.links)
         self.process = None
 
@@ -155,23 +155,25 @@ class Supervised:
             return
         self.bytes += size
         arena = self.fd(_plane.create_arena(message["slot_bytes"], message["slots"]))
+        self.arena_fds.append((arena, (message["slot_bytes"], message["slots"])))
         self.pending[self.arenas] = (arena, (message["slot_bytes"], message["slots"]))
         self.send({"type": "arena", "port": message["port"], "arena": self.arenas, "slot_bytes": message["slot_bytes"], "slots": message["slots"]},
                   arena)
         self.arenas += 1
 
-    def expect(self, kind, timeout_s=60):
-        """The first message of that type, waited for."""
+    def until(self, there, timeout_s=60):
+        """Handles messages until there() is true."""
         until = time.monotonic() + timeout_s
-        while True:
-            for message in self.messages:
-                if message["type"] == kind:
-                    return message
-            assert time.monotonic() < until, f"no {kind}; came: {self.messages}"
+        while not there():
+            assert time.monotonic() < until, f"it never came; messages: {self.messages}"
+            self.loop.wait(20_000_000)
             self.loop.messages()
             self.read_messages()
-            if not any(message["type"] == kind for message in self.messages):
-                self.loop.wait(50_000_000)
+
+    def expect(self, kind):
+        """The first message of that type, waited for."""
+        self.until(lambda: any(message["type"] == kind for message in self.messages))
+        return next(message for message in self.messages if message["type"] == kind)
 
     # ---- frames -------------------------------------------------------------------------------------------------------------
 
@@ -212,9 +214,10 @@ class Supervised:
         raise AssertionError(f"nothing came; messages: {self.messages}")
 
     def receive_all(self):
-        given = []
+        """(port name, frame) to the end of all outputs; gives each back unless the caller keeps it."""
         while True:
             came = self.receive()
             if came is None:
-                return given
-            given.append(came)
+                return
+            yield came
+            del came
