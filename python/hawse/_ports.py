@@ -63,14 +63,14 @@ class OutPort:
             if not self._grow(payload_bytes, self._first_slots(payload_bytes)):
                 raise MemoryError(f"output {self.name!r} has no memory for a frame of {payload_bytes} bytes: {self.refused}")
         elif native.unread:
-            loop.wait_slot(native, -1)  # the readers have yet to read some: those come back
+            loop.wait_slot(native, -1, True)  # the readers have yet to read some: those come back
         elif not self.full:
             # The readers have read everything and hold on to it, or this node builds many: more slots, as far as the limit goes.
             self.full = not self._grow(payload_bytes, min(native.slot_count, _plane.MAX_SLOTS - native.slot_count))
         elif native.building >= native.slots_in_use:
             raise MemoryError(f"output {self.name!r}: {native.building} frames are being built and none was sent: {self.refused}")
         else:
-            loop.wait_slot(native, -1)
+            loop.wait_slot(native, -1, False)
         self._member.read_messages()
 
     def _first_slots(self, payload_bytes: int) -> int:

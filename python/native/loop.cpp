@@ -289,7 +289,7 @@ bool port_argument(PyObject* args, PyObject** port, long long* timeout_ns) {
 }
 
 // wait_room(port, timeout_ns), wait_slot(port, timeout_ns), wait_settled(port, timeout_ns): one sleep; then look again.
-// wait_room's third argument, if true: frames end it, too.
+// The third argument, if true: of wait_room, frames end it, too; of wait_slot, it ends when no reader has anything unread any more, too.
 PyObject* loop_wait_room(PyObject* self, PyObject* args) {
   PyObject* port = nullptr;
   long long timeout_ns = 0;
@@ -304,12 +304,13 @@ PyObject* loop_wait_room(PyObject* self, PyObject* args) {
 PyObject* loop_wait_slot(PyObject* self, PyObject* args) {
   PyObject* port = nullptr;
   long long timeout_ns = 0;
-  if (!port_argument(args, &port, &timeout_ns)) return nullptr;
+  int while_unread = 0;
+  if (PyArg_ParseTuple(args, "O!Lp", types.port, &port, &timeout_ns, &while_unread) == 0) return nullptr;
   Wanted wanted;
   wanted.slots = reinterpret_cast<PortObject*>(port);
+  wanted.in_use = wanted.slots->port.slots_in_use();  // first: what views gave up counts as returned
   flush_abandoned(wanted.slots);
-  wanted.in_use = wanted.slots->port.slots_in_use();
-  wanted.while_unread = unread_on_blocking(wanted.slots) > 0;
+  wanted.while_unread = while_unread != 0;
   return sleep_once(loop_of(self), wanted, timeout_ns);
 }
 

@@ -140,9 +140,9 @@ def test_a_source_that_is_stopped_finishes_in_order(tmp_path):
         for _ in range(5):
             node.receive()
         node.send({"type": "stop"})
-        rest = [frame.text for _, frame in node.receive_all()]
-        assert rest[-1] == "end"
-        assert rest[0] == "6"
+        rest = [(frame.sequence, frame.text) for _, frame in node.receive_all()]
+        assert rest[-1][1] == "end"
+        assert [sequence for sequence, _ in rest] == list(range(6, 6 + len(rest)))
         assert node.wait()[0] == 0
 
 
