@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # hawse_library(name SOURCES a.cpp ... DEPS lib ...): a static library of one layer.
-# hawse_test(name SOURCES a_test.cpp ... DEPS lib ... [LABELS x]): a GoogleTest program; every TEST becomes a ctest.
+# hawse_test(name SOURCES a_test.cpp ... DEPS lib ... [LABELS x]): a GoogleTest program; every TEST becomes a ctest. The target hawse_tests builds
+# them all; `make` alone builds none, so that whoever only wants the command doesn't wait for them.
 function(hawse_library name)
   cmake_parse_arguments(ARG "" "" "SOURCES;DEPS" ${ARGN})
   add_library(${name} STATIC ${ARG_SOURCES})
@@ -14,7 +15,8 @@ function(hawse_test name)
   if(NOT HAWSE_TESTS)
     return()
   endif()
-  add_executable(${name} ${ARG_SOURCES})
+  add_executable(${name} EXCLUDE_FROM_ALL ${ARG_SOURCES})
+  add_dependencies(hawse_tests ${name})
   target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR}/src ${PROJECT_SOURCE_DIR}/include)
   target_link_libraries(${name} PRIVATE ${ARG_DEPS} GTest::gmock GTest::gtest_main)
   target_compile_options(${name} PRIVATE ${HAWSE_WARNINGS})
