@@ -9,7 +9,7 @@ import subprocess
 
 import jsonschema
 import pytest
-from conftest import HAWSE, ROOT, Bench, hawse, needs_engine
+from harness import HAWSE, ROOT, Bench, hawse, needs_engine
 
 COMMANDS = ["run", "check", "schema", "build", "image", "doctor", "new", "version", "completion"]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from conftest import EXECUTORS, Bench, needs_engine
+from harness import EXECUTORS, Bench, needs_engine
 
 pytestmark = pytest.mark.parametrize("executor", EXECUTORS)
 

@@ -10,7 +10,7 @@ import sys
 
 import numpy
 import pytest
-from conftest import EXECUTORS, HAWSE, ROOT, SDK, Bench
+from harness import EXECUTORS, HAWSE, ROOT, SDK, Bench
 
 sys.path.insert(0, str(SDK))
 os.environ["HAWSE"] = str(HAWSE)

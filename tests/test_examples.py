@@ -9,7 +9,7 @@ import re
 import subprocess
 
 import pytest
-from conftest import ENGINE, ROOT, Bench, needs_engine
+from harness import ENGINE, ROOT, Bench, needs_engine
 
 EXAMPLES = ROOT / "examples"
 SHIM = ROOT / "build" / "lib" / "hawse" / "avx512_shim.so"

@@ -6,7 +6,7 @@ import json
 import subprocess
 import typing
 
-from conftest import Bench, needs_engine
+from harness import Bench, needs_engine
 
 pytestmark = needs_engine
 

@@ -9,7 +9,7 @@ import subprocess
 import time
 
 import pytest
-from conftest import ENGINE, Bench, Run, assert_nothing_left, left_behind
+from harness import ENGINE, Bench, Run, assert_nothing_left, left_behind
 
 NODES = """
     import time

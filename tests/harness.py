@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the end-to-end tests share: the command, real pipelines in a folder of their own, and a count of what a run left behind."""
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import textwrap
+import time
+import typing
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+HAWSE = pathlib.Path(os.environ.get("HAWSE", ROOT / "build" / "hawse"))
+SDK = HAWSE.parent / "lib" / "hawse" / "python"
+WATCHDOG_S = 300  # against a hang, not a limit on speed
+
+
+def engine_answers() -> bool:
+    return subprocess.run(["docker", "version"], capture_output=True).returncode == 0 if _on_path("docker") else False
+
+
+def _on_path(name: str) -> bool:
+    return any(os.access(os.path.join(folder, name), os.X_OK) for folder in os.environ["PATH"].split(":"))
+
+
+ENGINE = engine_answers()
+needs_engine = pytest.mark.skipif(not ENGINE, reason="no container engine answers on this machine")
+EXECUTORS = [pytest.param("process"), pytest.param("container", marks=needs_engine)]
+
+
+@dataclasses.dataclass
+class Run:
+    """A finished `hawse run --json`."""
+
+    code: int
+    events: list[dict[str, typing.Any]]
+    stderr: str
+
+    def of(self, event: str, node: str | None = None) -> list[dict[str, typing.Any]]:
+        return [e for e in self.events if e["event"] == event and (node is None or e.get("node") == node)]
+
+    def log(self, node: str) -> list[str]:
+        return [e["text"] for e in self.of("log", node)]
+
+    @property
+    def summary(self) -> dict[str, typing.Any]:
+        (summary,) = self.of("summary")
+        return summary
+
+    def node(self, name: str) -> dict[str, typing.Any]:
+        return next(n for n in self.summary["nodes"] if n["node"] == name)
+
+    def edge(self, start: str, end: str) -> dict[str, typing.Any]:
+        return next(e for e in self.summary["edges"] if e["from"].startswith(start + ".") and e["to"].startswith(end + "."))
+
+
+class Bench:
+    """A folder with nodes.py and pipeline.yaml, and the command that runs them."""
+
+    def __init__(self, folder: pathlib.Path) -> None:
+        self.folder = folder
+        self.pipeline = folder / "pipeline.yaml"
+
+    def nodes(self, source: str) -> None:
+        (self.folder / "nodes.py").write_text("import hawse\n" + textwrap.dedent(source))
+
+    def write(self, manifest: str | dict[str, typing.Any]) -> pathlib.Path:
+        text = manifest if isinstance(manifest, str) else json.dumps({"version": 1, "name": "test", **manifest})
+        self.pipeline.write_text(textwrap.dedent(text))
+        return self.pipeline
+
+    def start(self, *arguments: str, pipeline: pathlib.Path | None = None, **options: typing.Any) -> subprocess.Popen[str]:
+        return subprocess.Popen([HAWSE, "run", "--json", str(pipeline or self.pipeline), *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                text=True, cwd=self.folder, **options)
+
+    def finish(self, process: subprocess.Popen[str]) -> Run:
+        try:
+            out, err = process.communicate(timeout=WATCHDOG_S)
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGINT)
+            time.sleep(1)
+            process.kill()
+            out, err = process.communicate()
+            pytest.fail(f"hawse run hangs; it had said:\n{out[-4000:]}\n{err[-2000:]}")
+        events = [json.loads(line) for line in out.splitlines() if line.startswith('{"') and '"event"' in line]
+        return Run(process.returncode, events, err)
+
+    def run(self, *arguments: str, pipeline: pathlib.Path | None = None) -> Run:
+        return self.finish(self.start(*arguments, pipeline=pipeline))
+
+    def run_ok(self, *arguments: str, pipeline: pathlib.Path | None = None) -> Run:
+        run = self.run(*arguments, pipeline=pipeline)
+        assert run.code == 0, f"exit code {run.code}\n{run.stderr}\n" + "\n".join(str(e) for e in run.events if e["event"] in ("failure", "log"))
+        return run
+
+
+def hawse(*arguments: str | pathlib.Path, **options: typing.Any) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([str(HAWSE), *map(str, arguments)], capture_output=True, text=True, timeout=WATCHDOG_S, **options)
+
+
+# ---- what a run may leave behind: nothing ------------------------------------------------------------------------------------
+
+RUN_DIR = pathlib.Path(os.environ.get("HAWSE_RUN") or ("/run/hawse" if os.geteuid() == 0 else os.environ.get("XDG_RUNTIME_DIR", "/tmp") + "/hawse"))
+OURS = ("hawse-node", "hawse-guard", "/hawse/init", "hawse/_main.py", "hawse run")
+
+
+def left_behind() -> dict[str, list[str]]:
+    """Processes, memfds, containers, control groups and files of ours that exist right now."""
+    left: dict[str, list[str]] = {"processes": [], "memfds": [], "containers": [], "cgroups": [], "files": []}
+    for process in pathlib.Path("/proc").iterdir():
+        if not process.name.isdigit() or int(process.name) == os.getpid():
+            continue
+        try:
+            command = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            state = (process / "stat").read_text().rsplit(")", 1)[1].split()[0]
+            if state != "Z" and any(word in command for word in OURS) and "pytest" not in command:
+                left["processes"].append(f"{process.name} {command}")
+            for descriptor in (process / "fd").iterdir():
+                target = os.readlink(descriptor)
+                if target.startswith("/memfd:hawse"):
+                    left["memfds"].append(f"{process.name} {target}")
+        except (OSError, IndexError):
+            continue
+    if ENGINE:
+        listed = subprocess.run(["docker", "ps", "-aq", "--filter", "label=hawse"], capture_output=True, text=True)
+        left["containers"] = listed.stdout.split()
+    left["cgroups"] = [str(p) for root in ("/sys/fs/cgroup", "/sys/fs/cgroup/memory") for p in pathlib.Path(root).glob("**/hawse-*") if p.is_dir()]
+    if RUN_DIR.exists():
+        left["files"] = [str(p) for p in RUN_DIR.iterdir()]
+    return left
+
+
+def assert_nothing_left(within_s: float = 10.0) -> None:
+    """A killed container takes the engine a moment; whatever is there after that is a leak."""
+    end = time.monotonic() + within_s
+    while True:
+        left = left_behind()
+        if not any(left.values()):
+            return
+        if time.monotonic() > end:
+            pytest.fail(f"left behind: {json.dumps({k: v for k, v in left.items() if v}, indent=1)}")
+        time.sleep(0.05)
