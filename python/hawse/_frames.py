@@ -160,6 +160,13 @@ class Frame(_plane.Frame):
         """audio, video, image, tensor, text, json or bytes."""
         return TYPES[self._type]
 
+    @property
+    def data(self) -> memoryview:
+        """The payload's bytes in place, whatever the type; read-only in a received frame."""
+        memory = self._memory()
+        view = memoryview(memory.encode() if isinstance(memory, str) else memory)
+        return (view if view.c_contiguous else memoryview(view.tobytes())).cast("B")[: self.nbytes]
+
     def _facts(self) -> list[str]:
         return [f"{self.nbytes} bytes"]
 
@@ -429,7 +436,7 @@ class Bytes(Frame):
         """The bytes in place, read-only in a received frame."""
         value = self._value
         if value is None:
-            value = self._value = memoryview(self._memory()).cast("B")[: self.nbytes]
+            value = self._value = super().data
         return value  # type: ignore[no-any-return]
 
     def resize(self, nbytes: int) -> None:

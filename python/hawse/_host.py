@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import os
 import sys
-from time import perf_counter_ns, time_ns
+from time import perf_counter_ns
 
 from hawse import _calls, _plane
 from hawse._messages import Control
 from hawse._node import Log
 from hawse._outputs import Output, Outputs
-from hawse._ports import Member
+from hawse._ports import Member, clean
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from hawse._node import Node
 
 PROTOCOL = 1
-_TEXT_CHARACTERS = 9000  # at most 6 bytes each in JSON: fits a message
 _FINISHED = 3
 _SDK = os.path.dirname(os.path.abspath(__file__)) + os.sep
 
@@ -114,7 +113,7 @@ class Host:
             kind = described.get("type") or "any"
             types[port.name] = () if kind == "any" else tuple(kind.split("|"))
         default = _calls.declared_outputs(node_class)[0]
-        log = Log(self._log, configuration.get("log_level", "info"))
+        log = Log(member.log, configuration.get("log_level", "info"))
         node = _calls.make_node(node_class, configuration["node"], outputs, default, log, self._progress)
         ports = {port.name: port for port in member.outputs}
 
@@ -125,11 +124,8 @@ class Host:
 
         return _calls.Calls(node, member.input_names, types, emit)
 
-    def _log(self, level: str, text: str) -> None:
-        self._control.send({"type": "log", "level": level, "time_ns": time_ns(), "text": _clean(text)})
-
     def _progress(self, what: str, done: int, total: int = 0, unit: str = "") -> None:
-        self._control.send({"type": "progress", "what": _clean(what), "done": int(done), "total": int(total), "unit": unit})
+        self._control.send({"type": "progress", "what": clean(what), "done": int(done), "total": int(total), "unit": unit})
 
     # ---- frames -----------------------------------------------------------------------------------------------------------------
 
@@ -197,14 +193,8 @@ class Host:
         assert error is not None
         summary, text = describe(error, failure.phase)
         sequence = self._member.loop.sequence if failure.phase == "process" else 0
-        self._control.send({"type": "failed", "summary": summary[:2000], "traceback": text[-_TEXT_CHARACTERS + 2000 :], "sequence": sequence,
+        self._control.send({"type": "failed", "summary": summary[:2000], "traceback": text[-7000:], "sequence": sequence,
                             "phase": failure.phase})
-
-
-def _clean(text: str) -> str:
-    """Text that any JSON reader takes: no lone surrogates, not too long."""
-    text = str(text).encode("utf-8", "backslashreplace").decode()
-    return text if len(text) <= _TEXT_CHARACTERS else text[:_TEXT_CHARACTERS] + f"... ({len(text)} characters)"
 
 
 def describe(error: BaseException, phase: str) -> tuple[str, str]:
@@ -223,7 +213,7 @@ def describe(error: BaseException, phase: str) -> tuple[str, str]:
             seen.stack[:] = lines
         seen = seen.__cause__ or (None if seen.__suppress_context__ else seen.__context__)
     summary = "".join(traceback.format_exception_only(type(error), error)).strip()
-    return _clean(summary), _clean("".join(described.format()))
+    return clean(summary), clean("".join(described.format()))
 
 
 def _add_to_path(folders: list[str]) -> None:

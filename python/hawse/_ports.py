@@ -7,6 +7,7 @@ Invariants. The driving thread alone reads the socket and touches the ports; the
 from __future__ import annotations
 
 import os
+from time import time_ns
 
 from hawse import _plane
 from hawse._messages import Control
@@ -20,6 +21,15 @@ if TYPE_CHECKING:
 WHEN_FULL = ("block", "drop_oldest", "drop_newest", "latest")
 _PAGE = 4096
 _LARGE_BYTES = 16 << 20
+
+
+_TEXT_CHARACTERS = 9000  # at most 6 bytes each in JSON: fits a message
+
+
+def clean(text: object) -> str:
+    """Text that any JSON reader takes: no lone surrogates, not too long."""
+    cleaned = str(text).encode("utf-8", "backslashreplace").decode()
+    return cleaned if len(cleaned) <= _TEXT_CHARACTERS else f"{cleaned[:_TEXT_CHARACTERS]}... ({len(cleaned)} characters)"
 
 
 class Gone(Exception):
@@ -60,20 +70,24 @@ class OutPort:
         if status == _plane.FULL:
             loop.wait_room(native, -1)
         elif status == _plane.TOO_LARGE:
-            if not self._grow(payload_bytes, self._first_slots(payload_bytes)):
+            if not self._grow(payload_bytes, self._slots(payload_bytes)):
                 raise MemoryError(f"output {self.name!r} has no memory for a frame of {payload_bytes} bytes: {self.refused}")
         elif native.unread:
             loop.wait_slot(native, -1, True)  # the readers have yet to read some: those come back
         elif not self.full:
             # The readers have read everything and hold on to it, or this node builds many: more slots, as far as the limit goes.
-            self.full = not self._grow(payload_bytes, min(native.slot_count, _plane.MAX_SLOTS - native.slot_count))
+            wanted = max(native.slot_count, self._slots(payload_bytes))
+            self.full = not self._grow(payload_bytes, min(wanted, _plane.MAX_SLOTS - native.slot_count))
+            if self.full:
+                self._member.log("warning", f"output {self.name!r} waits: its readers keep its {native.slot_count} frames, and there is no room for more: "
+                                            f"{self.refused}")
         elif native.building >= native.slots_in_use:
             raise MemoryError(f"output {self.name!r}: {native.building} frames are being built and none was sent: {self.refused}")
         else:
             loop.wait_slot(native, -1, False)
         self._member.read_messages()
 
-    def _first_slots(self, payload_bytes: int) -> int:
+    def _slots(self, payload_bytes: int) -> int:
         """A queue's depth of unread frames on the deepest edge, plus one being built, one in each reader's hands (most have one or two), one spare."""
         slots = max(self.queues.values(), default=1) + 4
         if payload_bytes >= _LARGE_BYTES:
@@ -81,10 +95,14 @@ class OutPort:
         return max(slots, 2 + len(self.queues))
 
     def _grow(self, payload_bytes: int, slots: int) -> bool:
+        """By the rule first; where that is too much, with as little as lets the stream run."""
+        least = 2 + len(self.queues)
         needed = payload_bytes + _plane.HEADER_BYTES
-        if self.sized and needed > self.slot_bytes:
-            needed += needed // 4  # sizes vary: don't come back for every record
-        slot_bytes = max(-(-needed // _PAGE) * _PAGE, self.slot_bytes)
+        roomy = needed + needed // 4 if self.sized and needed > self.slot_bytes else needed  # sizes vary: don't come back for every record
+        return self._ask(max(roomy, self.slot_bytes), slots) or (slots > least and self._ask(needed, least))
+
+    def _ask(self, slot_bytes: int, slots: int) -> bool:
+        slot_bytes = -(-slot_bytes // _PAGE) * _PAGE
         self.granted, self.refused = False, ""
         if slots <= 0:
             self.refused = f"an output has at most {_plane.MAX_SLOTS} slots"
@@ -117,6 +135,10 @@ class Member:
             "start": self._start, "stop": self._stop, "arena": self._arena, "input_arena": self._input_arena,
             "arena_ready": self._arena_ready, "arena_refused": self._arena_refused,
         }
+
+    def log(self, level: str, text: str) -> None:
+        """A line in the runtime's log; any thread."""
+        self.control.send({"type": "log", "level": level, "time_ns": time_ns(), "text": clean(text)})
 
     # ---- messages -------------------------------------------------------------------------------------------------------
 

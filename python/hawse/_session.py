@@ -328,9 +328,8 @@ class Session:
     def _receive(self, indexes: list[int], timeout: float | None, cancel: _Cancel | None) -> tuple[int, Any]:
         """(output, frame) of whichever of these comes first; (-1, None) when all have ended."""
         until = None if timeout is None else monotonic() + timeout
-        late = False
+        late, gone = False, self._exit_code is not None
         while True:
-            gone = self._exit_code is not None
             with self._turn:
                 for index in indexes:
                     if cancel is not None and cancel.called:
@@ -343,22 +342,25 @@ class Session:
                     raise TimeoutError(f"nothing came for {timeout} s")
                 if not gone:
                     left = -1 if until is None else max(0, int((until - monotonic()) * 1e9))
-                    late = left == 0
-                    gone = not self._take_in(left)
-            if gone:
-                raise self._failure()
+                    late, gone = left == 0, not self._take_in(left)
+                    continue
+            raise self._failure()
 
     def _take_in(self, timeout_ns: int = 0) -> bool:
-        """Frames that are there, the first of them waited for; then messages. False: the run has hung up, and nothing came before that."""
-        came = some = self._member.loop.next(timeout_ns)
-        while isinstance(came, tuple):
-            self._waiting[self._member.link_inputs[came[1]]].append(came[0])  # type: ignore[arg-type]
-            came = self._member.loop.next(0)
+        """Frames that are there, the first of them waited for, and messages. False: the run has hung up, and this is all that came before that."""
+        self._take_frames(timeout_ns)
         try:
             self._read_messages()
         except Gone:
-            return isinstance(some, tuple)
+            self._take_frames(0)
+            return False
         return True
+
+    def _take_frames(self, timeout_ns: int) -> None:
+        came = self._member.loop.next(timeout_ns)
+        while isinstance(came, tuple):
+            self._waiting[self._member.link_inputs[came[1]]].append(came[0])  # type: ignore[arg-type]
+            came = self._member.loop.next(0)
 
     def _has_ended(self, index: int) -> bool:
         links = [link for link, of in zip(self._member.links, self._member.link_inputs) if of == index]
@@ -507,6 +509,8 @@ class Session:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
         if error is not None:
             self.kill()
+            return
+        if self._exit_code is not None:
             return
         streams_over = all(link.ended for link in self._member.links) if self._attached else False
         if not streams_over:

@@ -11,8 +11,6 @@ The node is called exactly as the runtime's host calls it, and gets its frames r
 """
 from __future__ import annotations
 
-import sys
-
 from hawse import _calls
 from hawse._node import Log
 from hawse._outputs import Output, Outputs, build_locally
@@ -139,14 +137,13 @@ def _as_received(frame: Frame, sequence: int) -> Frame:
     received._own(frame._type, frame._dtype, frame._format, frame._rate_numerator, frame._rate_denominator, frame.shape, frame.nbytes,
                   frame.timestamp_ns, frame.duration_ns, frame.trace_id, frame._memory(), frame._copies)
     received._sequence = sequence or frame.sequence
-    for name in ("samples", "pixels", "array", "data"):
-        if isinstance(getattr(type(frame), name, None), property):
-            view = getattr(frame, name)
-            if "numpy" in sys.modules and hasattr(view, "setflags"):
-                view = view.view()
-                view.setflags(write=False)
-            elif isinstance(view, memoryview):
-                view = view.toreadonly()
-            received._value = view
-            break
+    name = {"audio": "samples", "video": "pixels", "image": "pixels", "tensor": "array", "bytes": "data"}.get(frame.type)
+    if name is not None:
+        view = getattr(frame, name)
+        if hasattr(view, "setflags"):
+            view = view.view()
+            view.setflags(write=False)
+        else:
+            view = view.toreadonly()
+        received._value = view
     return received

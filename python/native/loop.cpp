@@ -138,12 +138,10 @@ bool any_unread(LoopObject* loop) {
   return false;
 }
 
-// Slots that views gave up go back, and frames of a reader that died are given again where there is room by now.
-void pump_outputs(LoopObject* loop) {
-  for (std::uint32_t i = 0; i < loop->output_count; ++i) {
-    flush_abandoned(loop->outputs[i]);
+// Frames of a reader that died are given again where there is room by now.
+void give_again(LoopObject* loop) {
+  for (std::uint32_t i = 0; i < loop->output_count; ++i)
     if (loop->outputs[i]->port.has_to_give_again()) loop->outputs[i]->port.pump();
-  }
 }
 
 // What a sleep is for: frames, or one output (room, or slots beyond those in use before).
@@ -157,6 +155,7 @@ struct Wanted {
 };
 
 bool there(LoopObject* loop, const Wanted& wanted) {
+  give_again(loop);
   if (message_waits(loop)) return true;
   if (wanted.frames && any_unread(loop)) return true;
   if (wanted.room != nullptr && wanted.room->port.can_send()) return true;
@@ -180,7 +179,8 @@ void spin(LoopObject* loop, const Wanted& wanted, std::uint32_t seen) {
 void sleep_for(LoopObject* loop, const Wanted& wanted, std::int64_t timeout_ns) {
   const std::uint32_t seen = loop->bell.value();
   const std::int64_t from_ns = plane::monotonic_ns();
-  pump_outputs(loop);
+  for (std::uint32_t i = 0; i < loop->output_count; ++i) flush_abandoned(loop->outputs[i]);
+  give_again(loop);
   Py_BEGIN_ALLOW_THREADS
   if (loop->spin_ns > 0) spin(loop, wanted, seen);
   if (wanted.frames)

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Sending a frame: one built in this port's own slot is handed over; any other is copied into one first, and the copy is counted.
+#include <unistd.h>
+
 #include <cstring>
 #include <ctime>
 
@@ -29,11 +31,21 @@ std::int64_t realtime_ns() {
   return static_cast<std::int64_t>(now.tv_sec) * 1'000'000'000 + now.tv_nsec;
 }
 
+// SplitMix64 (Steele, Lea, Flood 2014), never 0: the trace of what begins here.
+std::uint64_t new_trace_id() {
+  static std::uint64_t seed = 0;
+  if (seed == 0) seed = static_cast<std::uint64_t>(realtime_ns()) ^ static_cast<std::uint64_t>(getpid()) << 40;
+  std::uint64_t z = (seed += 0x9e3779b97f4a7c15u);
+  z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
+  z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
+  return (z ^ (z >> 31)) | 1;
+}
+
 // What the frame itself left open comes from the frame in hand; a source's frame is of now.
 void complete(plane::FrameHeader& header, bool has_timestamp, const LoopObject* loop) {
   const bool caused = loop != nullptr && loop->has_frame;
   if (!has_timestamp) header.timestamp_ns = caused ? loop->timestamp_ns : realtime_ns();
-  if (header.trace_id == 0 && caused) header.trace_id = loop->trace_id;
+  if (header.trace_id == 0) header.trace_id = caused ? loop->trace_id : new_trace_id();
 }
 
 // Writes the payload of a frame that isn't in this port's arena into `to`. False: an exception is set.
