@@ -209,9 +209,9 @@ class Session:
         try:
             self._begin()
         except Gone:
-            self._control.hang_up()
             code = self._end()
-            raise PipelineError(self._child.error(), code) from None
+            if code != 0:  # else a short run without inputs and outputs that is over already
+                raise PipelineError(self._child.error(), code) from None
         except BaseException:
             self.kill()
             raise
