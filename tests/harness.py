@@ -129,7 +129,7 @@ def left_behind() -> dict[str, list[str]]:
     if ENGINE:
         listed = subprocess.run(["docker", "ps", "-aq", "--filter", "label=hawse"], capture_output=True, text=True)
         left["containers"] = listed.stdout.split()
-    left["cgroups"] = [str(p) for root in ("/sys/fs/cgroup", "/sys/fs/cgroup/memory") for p in pathlib.Path(root).glob("**/hawse-*") if p.is_dir()]
+    left["cgroups"] = [folder for folder, _, _ in os.walk("/sys/fs/cgroup") if "/hawse-" in folder]
     if RUN_DIR.exists():
         left["files"] = [str(p) for p in RUN_DIR.iterdir()]
     return left

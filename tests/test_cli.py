@@ -162,7 +162,7 @@ def test_build_prepares_environments_so_that_a_run_finds_them(bench: Bench) -> N
 
 def test_doctor_reports_and_ends() -> None:
     done = hawse("doctor")
-    assert "memfd" in done.stdout.lower() and "python" in done.stdout.lower()
+    assert "sealed" in done.stdout.lower() and "python" in done.stdout.lower()
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

@@ -186,7 +186,7 @@ def test_an_exception_shows_the_users_own_lines(bench: Bench, executor: str) -> 
     assert run.code == 5
     (failure,) = run.of("failure", "fails")
     assert failure["text"] == "failed in process on frame 3: ValueError: frame 3 is unlucky"
-    assert 'nodes.py", line 3, in deeper' in failure["traceback"] and "raise ValueError" in failure["traceback"]
+    assert 'nodes.py", line 4, in deeper' in failure["traceback"] and "raise ValueError" in failure["traceback"]
     assert "_host.py" not in failure["traceback"] and "_main.py" not in failure["traceback"]
 
 

@@ -160,11 +160,11 @@ def test_host_processes_are_out_of_sight(bench: Bench) -> None:
     said = probe(bench, """
             def look(self, tensor):
                 processes = sorted(int(p) for p in os.listdir("/proc") if p.isdigit())
-                first = open("/proc/1/cmdline").read().split("\\\\0")[0]
+                first = open("/proc/1/cmdline").read().split(chr(0))[0]
                 return len(processes), first, attempt(lambda: os.kill(1, 9)), attempt(lambda: open("/proc/1/mem", "rb+"))
     """)
-    assert said.startswith("(2, '/hawse/init', ")
-    assert "open" not in said
+    # A signal to process 1 from inside is ignored by the kernel; the probe's own answer shows that it still runs.
+    assert said == "(2, '/hawse/init', 'done: None', 'EACCES')"
 
 
 def test_no_capability_can_be_gained(bench: Bench) -> None:

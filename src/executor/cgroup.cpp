@@ -60,6 +60,9 @@ fs::path v1_folder(const std::string& controller) {
   return fs::exists(own) ? own : root;  // inside a container the place is the host's, and the mount shows ours as its root
 }
 
+bool is_v2() { return fs::exists("/sys/fs/cgroup/cgroup.controllers"); }
+fs::path v2_folder() { return fs::path("/sys/fs/cgroup") / fs::path(own_place("").value_or("/")).relative_path(); }
+
 bool make_folder(const fs::path& folder, std::string* why) {
   std::error_code error;
   fs::create_directory(folder, error);
@@ -94,13 +97,23 @@ void remove_cgroup(const fs::path& folder) noexcept {
   }
 }
 
+std::vector<fs::path> cgroups_of(const std::string& session) {
+  std::vector<fs::path> parents;
+  if (is_v2()) parents = {v2_folder()};
+  else parents = {v1_folder("memory"), v1_folder("pids"), v1_folder("cpu")};
+  std::vector<fs::path> found;
+  std::error_code error;
+  for (const auto& parent : parents)
+    for (const auto& entry : fs::directory_iterator(parent, error))
+      if (entry.path().filename().string().starts_with("hawse-" + session + "-")) found.push_back(entry.path());
+  return found;
+}
+
 std::optional<Cgroup> Cgroup::make(const std::string& name, const pipeline::Limits& limits, std::string* why) {
   Cgroup group;
-  std::ifstream controllers_file("/sys/fs/cgroup/cgroup.controllers");
-  if (controllers_file) {
+  if (is_v2()) {
     group.v2_ = true;
-    const fs::path parent = fs::path("/sys/fs/cgroup") / fs::path(own_place("").value_or("/")).relative_path();
-    const fs::path folder = parent / ("hawse-" + name);
+    const fs::path folder = v2_folder() / ("hawse-" + name);
     if (!make_folder(folder, why)) return std::nullopt;
     group.folders_ = {folder};
     if (limits.memory_bytes && !(set(folder / "memory.max", std::to_string(*limits.memory_bytes), why))) return std::nullopt;

@@ -40,4 +40,6 @@ class Cgroup {
 // Kills what runs in the folder of a control group and removes it (the guard does that for a runtime that was killed).
 void remove_cgroup(const std::filesystem::path& folder) noexcept;
 
+std::vector<std::filesystem::path> cgroups_of(const std::string& session);  // folders that Cgroup::make() made for names "SESSION-..."
+
 }  // namespace hawse::executor

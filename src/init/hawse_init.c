@@ -198,6 +198,7 @@ int main(int argc, char** argv) {
   sigaddset(&caught, SIGINT);
   sigprocmask(SIG_BLOCK, &caught, &before);
   if (getpid() != 1) prctl(PR_SET_CHILD_SUBREAPER, 1);
+  prctl(PR_SET_DUMPABLE, 0);  // the node has our user id, and must not reach our memory or token through /proc all the same
   int signals = signalfd(-1, &caught, SFD_CLOEXEC | SFD_NONBLOCK);
   if (signals < 0) give_up("cannot watch signals", NULL, errno);
 

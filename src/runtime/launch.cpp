@@ -38,7 +38,9 @@ void Session::prepare(NodeRun& node) {
     if (killing_) return end_node(node, State::failed);
     if (!error) return launch(node);
     set_state(node, State::failed);
-    emit("failure", node.id, {{"text", error->what()}, {"hint", error->hint()}, {"restarting", false}});
+    std::string hint = error->hint();
+    if (error->code() == ErrorCode::engine) hint += (hint.empty() ? "" : "; or ") + ("run it as a process: --executor " + node.id + "=process");
+    emit("failure", node.id, {{"text", error->operation() + ": " + error->context()}, {"hint", hint}, {"restarting", false}});
     close_links(node, true);
     fail_session(error->code() == ErrorCode::engine ? ErrorCode::engine : ErrorCode::environment, "the environment of " + node.id + " can't be made");
     check_over();
@@ -148,8 +150,6 @@ void Session::watch_control(NodeRun& node) {
 // ---- containers come to us --------------------------------------------------------------------------------------------
 
 void Session::listen() {
-  folder_.emplace(run_dir(), id_ + "-");
-  if (guard_) guard_->add("folder " + folder_->path().string());
   listener_ = listen_at(folder_->path() / "socket", 0666);  // the folder is 0700: only a mount of the socket itself leads here
   listener_watch_ = loop_.on_readable(listener_.get(), [this] { accept_connections(); });
 }

@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/session.hpp"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <random>
 
 #include "executor/container/environments.hpp"
+#include "executor/process_id.hpp"
+#include "runtime/leftovers.hpp"
 
 namespace hawse::runtime {
 namespace {
@@ -116,7 +120,13 @@ void Session::begin() {
   const bool containers = std::ranges::any_of(pipeline_.nodes, [](const auto& n) { return n.executor == pipeline::ExecutorKind::container; });
   const bool threads_only = std::ranges::all_of(pipeline_.nodes, [](const auto& n) { return n.executor == pipeline::ExecutorKind::thread; });
   emit("session", "", {{"state", "starting"}, {"id", id_}, {"pipeline", pipeline_.name}});
-  if (!threads_only) guard_ = std::make_unique<Guard>(id_);
+  if (!threads_only) {
+    sweep_sessions();
+    guard_ = std::make_unique<Guard>(id_);
+    folder_.emplace(run_dir(), id_ + "-");
+    guard_->add("folder " + folder_->path().string());
+    write_file(folder_->path() / "owner", executor::process_id(getpid()));
+  }
   if (containers) {
     listen();
     work([] {
