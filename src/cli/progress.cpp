@@ -153,7 +153,7 @@ std::string ProgressDisplay::drawn() {
 
 void ProgressDisplay::keep_drawing(std::stop_token stop) {
   std::unique_lock lock(mutex_);
-  while (changed_.wait(lock, stop, [this] { return !pieces_.empty(); })) {
+  while (changed_.wait(lock, stop, [this] { return !pieces_.empty(); }) && !stop.stop_requested()) {  // wait() is true after a stop, too
     write_all(fd_, erased() + drawn());
     changed_.wait_for(lock, stop, kBetweenDrawings, [] { return false; });
   }
