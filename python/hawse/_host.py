@@ -175,10 +175,10 @@ class Host:
             self._calls.finish()
         member = self._member
         member.end_outputs()
+        member.close_inputs()
         member.loop.set_state(_FINISHED)
         self._control.send({"type": "finished"})
         member.wait_settled()
-        member.close_inputs()
 
     # ---- failure ------------------------------------------------------------------------------------------------------------------
 

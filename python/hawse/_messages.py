@@ -44,7 +44,7 @@ class Control:
         flags = _socket.MSG_CMSG_CLOEXEC | (0 if wait else _socket.MSG_DONTWAIT)
         try:
             data, ancillary, _, _ = self._socket.recvmsg(MAX_MESSAGE_BYTES, _ANCILLARY_BYTES, flags)
-        except (BlockingIOError, ConnectionResetError):
+        except OSError:  # nothing there, the other end died, or another thread has hung up
             return None
         if not data:
             return None

@@ -189,7 +189,7 @@ class Member:
             self.outputs.append(output)
         for link in message["links"]:
             self.links.append(_plane.InputLink())
-            self.loop.add_input(self.links[-1])
+            self.loop.add_input(self.links[-1], link.get("feedback", False))
             self.link_inputs.append(link["input"])
 
     def _output_link(self, message: dict[str, Any], fds: list[int]) -> None:

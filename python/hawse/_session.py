@@ -138,9 +138,9 @@ class _Child:
             self.process.kill()
             code = self.process.wait()
         for reader in self._readers:
-            reader.join()
+            reader.join(_KILL_S)  # at the end of both streams: at once, unless something it started still has them open
         for stream in (self.process.stdout, self.process.stderr):
-            if stream is not None:
+            if stream is not None and not any(reader.is_alive() for reader in self._readers):
                 stream.close()
         return code if code >= 0 else 128 - code
 

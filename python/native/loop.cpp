@@ -230,7 +230,7 @@ PyObject* look_at(LoopObject* loop, std::uint32_t i) {
   }
   if (status == Status::ended || status == Status::corrupt) {
     link->ended = true;
-    --loop->open;
+    if (!link->feedback) --loop->open;
   }
   if (status == Status::corrupt) PyErr_Format(PyExc_RuntimeError, "input link %u: its writer broke the rules of the plane; the link is closed", i);
   return nullptr;
@@ -377,15 +377,19 @@ bool append(T*** list, std::uint32_t count, PyObject* object) {
   return true;
 }
 
-PyObject* loop_add_input(PyObject* self, PyObject* argument) {
+// add_input(link, feedback = False)
+PyObject* loop_add_input(PyObject* self, PyObject* args) {
   LoopObject* loop = loop_of(self);
-  if (PyObject_TypeCheck(argument, types.link) == 0) return PyErr_Format(PyExc_TypeError, "add_input takes an InputLink");
+  PyObject* argument = nullptr;
+  int feedback = 0;
+  if (PyArg_ParseTuple(args, "O!|p", types.link, &argument, &feedback) == 0) return nullptr;
   auto* unknown = static_cast<bool*>(PyMem_Realloc(loop->unknown, loop->input_count + 1));
   if (unknown == nullptr) return PyErr_NoMemory();
   loop->unknown = unknown;
   if (!append(&loop->inputs, loop->input_count, argument)) return nullptr;
+  loop->inputs[loop->input_count]->feedback = feedback != 0;
   loop->unknown[loop->input_count++] = false;
-  ++loop->open;
+  if (feedback == 0) ++loop->open;
   return none();
 }
 
@@ -418,7 +422,7 @@ PyObject* loop_sequence(PyObject* self, void*) { return PyLong_FromUnsignedLongL
 PyMethodDef loop_methods[] = {
     {"watch", method(&loop_watch), METH_VARARGS, nullptr},
     {"messages", method(&loop_messages), METH_NOARGS, nullptr},
-    {"add_input", method(&loop_add_input), METH_O, nullptr},
+    {"add_input", method(&loop_add_input), METH_VARARGS, nullptr},
     {"add_output", method(&loop_add_output), METH_O, nullptr},
     {"next", method(&loop_next), METH_O, nullptr},
     {"wait", method(&loop_wait), METH_O, nullptr},

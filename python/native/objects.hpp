@@ -48,6 +48,7 @@ struct LinkObject {
   PyObject_HEAD
   plane::InputLink link;
   bool ended;                   // says ended or corrupt for good
+  bool feedback;                // ends when this node does: not waited for
 };
 
 enum class HoldKind : std::uint8_t { none, leased, building, sent };

@@ -21,14 +21,14 @@ class Supervised:
     """A node of `source` (text of a Python file) or `module`, its inputs fed and its outputs read by this test."""
 
     def __init__(self, folder, source="", node="Node", inputs=("in",), outputs=("out",), params=None, queue=8, when_full="block", links=None,
-                 types=None, path=(), module="", limit_bytes=1 << 30, python=sys.executable):
+                 types=None, feedback=(), path=(), module="", limit_bytes=1 << 30, python=sys.executable):
         self.folder, self.node, self.module = str(folder), node, module
         self.file = os.path.join(self.folder, "nodes.py")
         if not module:
             with open(self.file, "w") as out:
                 out.write(source)
         self.inputs, self.outputs, self.params = list(inputs), list(outputs), params or {}
-        self.types = types or {}
+        self.types, self.feedback = types or {}, feedback
         self.links = list(range(len(self.inputs))) if links is None else links  # input of each link
         self.queue, self.when_full, self.path, self.limit_bytes, self.python = queue, when_full, list(path), limit_bytes, python
         self.fds, self.messages, self.log, self.node_fds = [], [], [], []
@@ -86,7 +86,7 @@ class Supervised:
         self.send({"type": "configure", "node": "under_test", "pipeline": "test", "entry": entry, "path": self.path, "params": self.params,
                    "inputs": [{"port": name, "type": self.types.get(name, "any")} for name in self.inputs],
                    "outputs": [{"port": name, "type": self.types.get(name, "any"), "links": 1} for name in self.outputs],
-                   "links": [{"input": i, "queue": self.queue} for i in self.links], "given": 0, "first_sequence": {}, "attempt": 1,
+                   "links": [{"input": i, "queue": self.queue, "feedback": n in self.feedback} for n, i in enumerate(self.links)], "given": 0, "first_sequence": {}, "attempt": 1,
                    "spin_ns": 0, "log_level": "debug", "executor": "process"}, self.node_bell, self.page)
         when_full = WHEN_FULL.index(self.when_full)
         for port in range(len(self.outputs)):

@@ -327,6 +327,20 @@ def test_several_inputs_and_several_edges_into_one(tmp_path):
         assert node.wait()[0] == 0
 
 
+def test_an_edge_that_closes_a_cycle_is_not_waited_for(tmp_path):
+    with Supervised(tmp_path, MIXED, inputs=["left", "right"], feedback=[1]) as node:
+        node.start()
+        node.feed(hawse.Text("1"), 0)
+        assert node.receive()[1].text == "1 None"
+        node.feed(hawse.Text("back"), 1)
+        assert node.receive()[1].text == "None back"
+        node.feeds[0].end(1)
+        _plane.ring(node.node_bell)
+        assert node.receive() is None
+        assert node.wait()[0] == 0
+        assert not node.feeds[1].has_reader()
+
+
 # ---- what a node says ------------------------------------------------------------------------------------------------------------
 
 SPEAKS = """
