@@ -6,7 +6,7 @@ import json
 import subprocess
 import typing
 
-from harness import Bench, needs_engine
+from harness import Bench, hawse, needs_engine
 
 pytestmark = needs_engine
 
@@ -238,3 +238,63 @@ def test_a_gpu_that_is_not_there_is_an_error_that_says_so(bench: Bench) -> None:
     if run.code == 0:
         return  # this machine has one
     assert "gpu" in run.of("failure", "any")[0]["text"].lower() + run.of("failure", "any")[0].get("hint", "").lower()
+
+
+def test_nothing_of_the_host_lies_in_shm_tmp_or_run(bench: Bench) -> None:
+    said = probe(bench, """
+            def look(self, tensor):
+                shm = os.listdir("/dev/shm") if os.path.isdir("/dev/shm") else []
+                sockets = [p for p in ("/var/run/docker.sock", "/run/docker.sock", "/run/podman/podman.sock") if os.path.exists(p)]
+                return shm, os.listdir("/tmp"), sockets, sorted(os.listdir("/hawse"))
+    """)
+    assert said == "([], [], [], ['code', 'init', 'sdk', 'socket'])"
+
+
+def test_another_connection_needs_a_token_that_is_not_used_up(bench: Bench) -> None:
+    said = probe(bench, """
+            def look(self, tensor):
+                answers = []
+                for first in ('{"type":"join","token":"0123456789abcdef0123456789abcdef","pid":1,"init":false}', '{"type":"join","token":"","pid":1}',
+                              '{"type":"hello","protocol":1,"pid":1,"sdk":"x","language":"x"}', "garbage", "[]"):
+                    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as connection:
+                        connection.connect("/hawse/socket")
+                        connection.send(first.encode())
+                        try:
+                            answers.append(connection.recv(4096))
+                        except ConnectionResetError:
+                            answers.append(b"")
+                return answers
+    """)
+    assert said == "[b'', b'', b'', b'', b'']"
+
+
+def test_a_broken_control_message_ends_that_node_and_nothing_else(bench: Bench) -> None:
+    bench.nodes("""
+        import os
+        class Breaks(hawse.Node):
+            def process(self, tensor: hawse.Tensor) -> None:
+                os.write(3, b'{"type":"grow","port":99999,"slot_bytes":64,"slots":1}' if tensor.given_again else b"\\xff\\x00 no JSON")
+                import time
+                time.sleep(60)
+    """)
+    bench.write({"nodes": {"source": {"node": "test/source", "params": {"count": 5, "shape": [4]}},
+                           "breaks": {"node": "nodes.py:Breaks", "executor": "container", "restart": {"on": "failure", "attempts": 2, "backoff": "10ms"}},
+                           "sink": {"node": "test/sink", "params": {"verify": True}}}, "edges": ["source -> breaks", "source -> sink"]})
+    run = bench.run()
+    assert run.code == 5
+    assert [f["text"] for f in run.of("failure", "breaks")] == ["broke the control protocol: not JSON", "broke the control protocol: no port 99999"]
+    assert run.edge("source", "sink")["received"] == 5
+
+
+def test_what_a_node_prints_cannot_drive_the_terminal(bench: Bench) -> None:
+    bench.nodes("""
+        class Prints(hawse.Node):
+            def process(self, tensor: hawse.Tensor) -> None:
+                print("\\x1b[2J\\x1b]0;mine\\x07")
+                self.log.info("\\x1b[31mred")
+    """)
+    bench.write({"nodes": {"source": {"node": "test/source", "params": {"count": 1, "shape": [4]}}, "prints": {"node": "nodes.py:Prints", "executor": "container"}},
+                 "edges": ["source -> prints"]})
+    done = hawse("run", bench.pipeline)
+    assert done.returncode == 0 and "red" in done.stderr
+    assert "\x1b" not in done.stderr and "\x07" not in done.stderr
