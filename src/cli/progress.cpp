@@ -101,7 +101,7 @@ void ProgressDisplay::finish(const std::string& who, const std::string& summary)
   const auto took = at == pieces_.end() ? "" : fmt::format(" ({})", seconds_since(at->second.began));
   if (at != pieces_.end()) pieces_.erase(at);
   const auto line = summary.empty() ? "" : fmt::format("{}: {}{}\n", who, strip_control(summary), took);
-  write_all(fd_, erased() + line + drawn());
+  redraw(line);
 }
 
 void ProgressDisplay::print(int fd, std::string_view text) {
@@ -151,10 +151,18 @@ std::string ProgressDisplay::drawn() {
   return text;
 }
 
+// In one write, so that nothing flickers; each part in its turn, since drawing changes what there is to erase.
+void ProgressDisplay::redraw(const std::string& above) {
+  std::string text = erased();
+  text += above;
+  text += drawn();
+  write_all(fd_, text);
+}
+
 void ProgressDisplay::keep_drawing(std::stop_token stop) {
   std::unique_lock lock(mutex_);
   while (changed_.wait(lock, stop, [this] { return !pieces_.empty(); }) && !stop.stop_requested()) {  // wait() is true after a stop, too
-    write_all(fd_, erased() + drawn());
+    redraw("");
     changed_.wait_for(lock, stop, kBetweenDrawings, [] { return false; });
   }
 }

@@ -49,6 +49,7 @@ class ProgressDisplay {
   void say(const std::string& who, Piece&);
   std::string erased();
   std::string drawn();
+  void redraw(const std::string& above);
   std::string bar(const std::string& who, const Piece&, std::size_t columns) const;
   void keep_drawing(std::stop_token);
 
