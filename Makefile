@@ -48,7 +48,7 @@ fuzz:
 
 install: all
 	@ninja -C $(BUILD) -j $(JOBS) hawse_archive
-	DESTDIR=$(DESTDIR) cmake --install $(BUILD) --prefix $(PREFIX)
+	DESTDIR=$(DESTDIR) cmake --install $(BUILD) --prefix $(PREFIX) --strip
 
 clean:
 	rm -rf $(BUILD) build-*
