@@ -262,6 +262,8 @@ def main() -> int:
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:
             stream.reconfigure(line_buffering=True, write_through=False)  # type: ignore[union-attr]
+    import faulthandler
+    faulthandler.enable()  # a library's crash leaves the Python lines that led to it as the last ones of the node's log
     try:
         host = Host(control_fd())
     except OSError as error:

@@ -445,6 +445,16 @@ def test_a_failure_names_its_phase(tmp_path, source, phase, says):
         assert node.wait()[0] == 1
 
 
+def test_a_crash_leaves_the_lines_that_led_to_it(tmp_path):
+    source = "import hawse, os\nclass Node(hawse.Node):\n    def process(self, text):\n        os.abort()\n"
+    with Supervised(tmp_path, source, inputs=["text"]) as node:
+        node.start()
+        node.feed(hawse.Text("a"))
+        code, _, err = node.wait()
+        assert code == -signal.SIGABRT
+        assert "Fatal Python error: Aborted" in err and 'nodes.py", line 4 in process' in err
+
+
 def test_a_frame_of_the_wrong_type_is_refused_with_the_ports_name(tmp_path):
     with Supervised(tmp_path, ECHO, inputs=["text"], types={"out": "audio|video"}) as node:
         node.start()
