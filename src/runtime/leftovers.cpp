@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/leftovers.hpp"
 
+#include <chrono>
 #include <cstdlib>
 #include <filesystem>
 #include <string>
@@ -19,8 +20,9 @@ bool owner_lives(const fs::path& folder) {
 }
 
 void sweep(const fs::path& folder) {
-  // A session that is just being made has no owner yet: its folder is left alone.
-  if (!fs::exists(folder / "owner") || owner_lives(folder)) return;
+  // A session that is just being made has no owner yet: its folder is left alone for a minute.
+  const bool young = fs::file_time_type::clock::now() - fs::last_write_time(folder) < std::chrono::minutes(1);
+  if (fs::exists(folder / "owner") ? owner_lives(folder) : young) return;
   const std::string session = folder.filename().string().substr(0, folder.filename().string().find('-'));
   for (const auto& group : executor::cgroups_of(session)) executor::remove_cgroup(group);
   fs::remove_all(folder);
