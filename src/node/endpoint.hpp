@@ -92,11 +92,11 @@ class Endpoint {
   bool sleep_once(bool inputs, bool outputs, std::int64_t timeout_ns, bool (*ready)(void*), void* context);
   void pump() noexcept;
 
-  Channel channel_;
+  plane::Bell bell_;
+  Channel channel_;  // after the bell: its thread rings it
   std::string language_;
   nlohmann::json configuration_;
   std::string id_;
-  plane::Bell bell_;
   Page page_;
   Stamp stamp_;
   std::vector<std::string> input_ports_;
