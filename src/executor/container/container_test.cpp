@@ -353,14 +353,14 @@ TEST_F(Containers, packages_that_a_running_container_uses_are_kept) {
   EnvironmentIndex index(folder.path() / "state" / "index.sqlite");
   prepared.packages = folder.path() / "state" / "store" / "packages" / "feedc0de";
   fs::create_directories(prepared.packages);
-  index.put({"packages", "feedc0de", "python 3.11: x 1", prepared.packages.string(), 7});
+  index.put({"packages", "feedc0de", "python 3.11: x 1", prepared.packages.string(), 7, 1, 1});
   auto instance = launch_prepared();
   const Removal refused = remove_environments("feed");
   ASSERT_EQ(refused.kept.size(), 1u);
   EXPECT_THAT(refused.kept.front(), HasSubstr("used by hawse-" + session));
   EXPECT_TRUE(fs::exists(prepared.packages));
   instance.reset();
-  const Removal removed = prune_environments(0);
+  const Removal removed = prune_environments(std::int64_t{20} * 365 * 86400);  // last used in 1970: what others made stays
   EXPECT_EQ(removed.freed_bytes, 7u);
   EXPECT_FALSE(fs::exists(prepared.packages));
   EXPECT_THROW(remove_environments("feed"), Error);
