@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pathlib
 import signal
 import subprocess
 import time
@@ -93,6 +94,24 @@ def test_ctrl_c_while_it_starts_ends_it_too(bench: Bench) -> None:
     time.sleep(0.15)
     process.send_signal(signal.SIGINT)
     assert finish(bench, process).code == 130
+
+
+def test_ctrl_c_while_packages_are_installed_ends_the_installer(bench: Bench, tmp_path: pathlib.Path) -> None:
+    installer = tmp_path / "uv"  # stands still where the real one waits for a network
+    installer.write_text("#!/bin/sh\nsleep 31337.5\n")
+    installer.chmod(0o755)
+    bench.nodes(NODES)
+    bench.write({"nodes": {"source": {"node": "test/source", "params": {"count": 1, "shape": [1]}},
+                           "slow": {"node": "nodes.py:Slow", "python": {"packages": ["six==1.15.0"]}}, "sink": {"node": "test/sink"}}, "edges": ["source -> slow -> sink"]})
+    state = tmp_path / "state"
+    process = bench.start(env={**os.environ, "HAWSE_UV": str(installer), "HAWSE_STATE": str(state)})
+    while not subprocess.run(["pgrep", "-fx", "sleep 31337.5"], capture_output=True).stdout:
+        assert process.poll() is None
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    assert finish(bench, process).code == 130
+    assert not subprocess.run(["pgrep", "-fx", "sleep 31337.5"], capture_output=True).stdout
+    assert [str(p) for p in state.rglob("*") if "tmp/" in str(p.relative_to(state))] == []
 
 
 @pytest.mark.parametrize("node", ["Slow", "Stuck", "Spawns"])

@@ -46,6 +46,7 @@ void print_text(const pipeline::Pipeline& pipeline) {
   fmt::print("{}: {} nodes, {} edges, no errors\n", pipeline.name, pipeline.nodes.size(), pipeline.edges.size());
   for (const auto& node : pipeline.nodes) {
     fmt::print("\n{}  ({})\n  runs as    {}\n", node.id, node.reference, where(node));
+    if (!node.note.empty()) fmt::print("  note       {}\n", node.note);
     const char* title = "may touch";
     for (const auto& line : may_touch(node, pipeline)) fmt::print("  {:<9}  {}\n", std::exchange(title, ""), line);
   }
@@ -60,7 +61,7 @@ json to_json(const pipeline::Pipeline& pipeline) {
   json nodes = json::array(), edges = json::array();
   for (const auto& node : pipeline.nodes) {
     nodes.push_back({{"id", node.id}, {"node", node.reference}, {"executor", to_string(node.executor)}, {"runs_as", where(node)},
-                     {"packages", node.packages}, {"may_touch", may_touch(node, pipeline)}});
+                     {"packages", node.packages}, {"note", node.note}, {"may_touch", may_touch(node, pipeline)}});
   }
   for (const auto& edge : pipeline.edges) {
     edges.push_back({{"from", edge.from.node + "." + edge.from.port}, {"to", edge.to.node + "." + edge.to.port}, {"type", to_text(edge.type)},

@@ -9,7 +9,7 @@ std::vector<pipeline::StockNode> stock_nodes() {
   std::vector<pipeline::StockNode> all;
   for (const auto& entry : nodes::catalogue()) {
     const auto executor = entry.executor == "process" ? pipeline::ExecutorKind::process : pipeline::ExecutorKind::thread;
-    all.push_back({.name = entry.name, .signature = pipeline::parse_signature(pipeline::json::parse(entry.signature)), .executor = executor});
+    all.push_back({.name = entry.name, .signature = pipeline::parse_signature(std::string_view(entry.signature)), .executor = executor});
   }
   return all;
 }

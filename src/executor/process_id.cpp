@@ -2,7 +2,9 @@
 #include "executor/process_id.hpp"
 
 #include <signal.h>
+#include <unistd.h>
 
+#include <filesystem>
 #include <fstream>
 #include <sstream>
 
@@ -25,6 +27,15 @@ void kill_group(const std::string& id) noexcept {
   if (!(in >> pid) || pid <= 1) return;
   const std::string now = process_id(pid);
   if (now.empty() || now == id) ::kill(-pid, SIGKILL);  // a group's id isn't given again while a member lives
+}
+
+void kill_child_groups(pid_t except) noexcept {
+  std::error_code error;
+  for (const auto& task : std::filesystem::directory_iterator("/proc/self/task", error)) {
+    std::ifstream children(task.path() / "children");
+    for (pid_t pid = 0; children >> pid;)
+      if (pid != except && ::getpgid(pid) == pid) ::kill(-pid, SIGKILL);
+  }
 }
 
 }  // namespace hawse::executor
