@@ -11,6 +11,7 @@
 #include "cli/commands.hpp"
 #include "base/exit_codes.hpp"
 #include "cli/pipeline_options.hpp"
+#include "executor/container/images.hpp"
 
 namespace hawse::cli {
 namespace {
@@ -20,7 +21,7 @@ using nlohmann::json;
 std::string where(const pipeline::Node& node) {
   std::string text = to_string(node.executor);
   if (node.executor == pipeline::ExecutorKind::container) {
-    text += node.container.image.empty() ? fmt::format(", python {}", node.container.python) : fmt::format(", image {}", node.container.image);
+    text += node.container.image.empty() ? fmt::format(", python {}", node.container.python.empty() ? executor::kDefaultPython : node.container.python) : fmt::format(", image {}", node.container.image);
   } else if (node.kind == pipeline::NodeKind::python) {
     text += node.python.version.empty() ? ", the host's python" : fmt::format(", python {}", node.python.version);
   }

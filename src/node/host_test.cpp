@@ -8,15 +8,12 @@
 
 #include <algorithm>
 #include <chrono>
-#include <condition_variable>
-#include <functional>
-#include <mutex>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "node/port_output.hpp"
-#include "node/test_supervisor.hpp"
+#include "node/scripted_node.hpp"
 
 namespace hawse::node {
 namespace {
@@ -24,68 +21,6 @@ namespace {
 using testing::ElementsAre;
 using testing::HasSubstr;
 using Json = nlohmann::json;
-
-// What happened, in order, told by several nodes.
-class Record {
- public:
-  void add(std::string what) {
-    const std::lock_guard lock(mutex_);
-    lines_.push_back(std::move(what));
-    changed_.notify_all();
-  }
-  std::vector<std::string> lines() const {
-    const std::lock_guard lock(mutex_);
-    return lines_;
-  }
-  void await(std::size_t count) {
-    std::unique_lock lock(mutex_);
-    changed_.wait(lock, [&] { return lines_.size() >= count; });
-  }
-
- private:
-  mutable std::mutex mutex_;
-  std::condition_variable changed_;
-  std::vector<std::string> lines_;
-};
-
-// Nodes out of functions.
-struct Scripted : Node {
-  std::function<void(Scripted&, const Params&)> on_setup;
-  std::function<void(Scripted&, const Input&)> on_process;
-  std::function<bool(Scripted&)> on_produce;
-  std::function<void(Scripted&)> on_finish, on_close;
-  std::function<void(Scripted&, std::string)> on_ended;
-  std::vector<Frame> kept;
-  std::uint64_t count = 0;
-
-  void setup(const Params& params) override {
-    if (on_setup) on_setup(*this, params);
-  }
-  void process(const Input& in) override { on_process(*this, in); }
-  bool produce() override { return on_produce(*this); }
-  void input_ended(std::string_view port) override {
-    if (on_ended) on_ended(*this, std::string(port));
-  }
-  void finish() override {
-    if (on_finish) on_finish(*this);
-  }
-  void close() override {
-    if (on_close) on_close(*this);
-  }
-  using Node::context;
-  using Node::has_output;
-  using Node::id;
-  using Node::log;
-  using Node::output;
-};
-
-MakeNode scripted(const std::function<void(Scripted&)>& script) {
-  return [script] {
-    auto node = std::make_unique<Scripted>();
-    script(*node);
-    return node;
-  };
-}
 
 MakeNode counting(std::uint64_t frames, std::size_t payload_bytes = 8) {
   return scripted([=](Scripted& node) {
@@ -557,52 +492,6 @@ TEST(Host, filters_its_log_and_shortens_what_is_too_long_for_a_message) {
   const auto progress = runtime.said(node, "progress");
   EXPECT_LT(progress.size(), 1000u);
   EXPECT_EQ(progress.back().at("done"), 1000);
-}
-
-TEST(Program, runs_as_a_process_and_ends_with_what_the_node_did) {
-  TestSupervisor runtime;
-  Record record;
-  const auto source = runtime.add("source", scripted([](Scripted& node) {
-    node.on_produce = [](Scripted& self) {
-      OutFrame frame = self.output("out").audio(4, 1, 16000);
-      for (float& sample : frame.as<float>()) sample = static_cast<float>(self.count);
-      self.output("out").send(std::move(frame));
-      return ++self.count < 10;
-    };
-  }));
-  const auto gain = runtime.add_program("gain", {HAWSE_GAIN_PROGRAM}, {{"gain", 3}});
-  const auto sink = runtime.add("sink", scripted([&](Scripted& node) {
-    node.on_process = [&](Scripted&, const Input& in) { record.add(std::to_string(static_cast<int>(in.frame.as<float>()[3]))); };
-  }));
-  runtime.connect(source, "out", gain, "audio");
-  runtime.connect(gain, "out", sink, "in");
-  runtime.start();
-  EXPECT_EQ(runtime.wait(sink), 0);
-  EXPECT_EQ(runtime.wait(gain), 0);
-  EXPECT_THAT(record.lines(), ElementsAre("0", "3", "6", "9", "12", "15", "18", "21", "24", "27"));
-}
-
-TEST(Program, exits_at_once_when_the_runtime_is_gone) {
-  TestSupervisor runtime;
-  const auto gain = runtime.add_program("gain", {HAWSE_GAIN_PROGRAM});
-  const auto source = runtime.add("source", scripted([](Scripted& node) {
-    node.on_produce = [](Scripted& self) { return self.context().sleep_until(std::numeric_limits<std::int64_t>::max()); };
-  }));
-  runtime.connect(source, "out", gain, "audio");
-  runtime.start();
-  runtime.hang_up(gain);
-  EXPECT_EQ(runtime.wait(gain), 1);
-  runtime.stop(source);
-  runtime.end(gain);
-  EXPECT_EQ(runtime.wait(source), 0);
-}
-
-TEST(Program, says_how_it_is_meant_to_be_started) {
-  SpawnOptions options;
-  options.argv = {HAWSE_GAIN_PROGRAM};
-  const RunResult result = run_to_end(options);
-  EXPECT_EQ(result.status.value, 2);
-  EXPECT_THAT(result.err, HasSubstr("started by `hawse run`"));
 }
 
 }  // namespace

@@ -367,6 +367,7 @@ TEST_F(Containers, packages_that_a_running_container_uses_are_kept) {
 }
 
 TEST_F(Containers, system_packages_make_an_image_once_and_a_failure_shows_what_apt_said) {
+  const std::size_t others = engine->images({{"hawse.build", ""}}).size();  // what this machine's own pipelines have built
   program("hello");
   node.container.apt = {"hello"};
   std::string lines;
@@ -393,7 +394,7 @@ TEST_F(Containers, system_packages_make_an_image_once_and_a_failure_shows_what_a
     EXPECT_EQ(error.code(), ErrorCode::environment);
     EXPECT_THAT(error.context(), HasSubstr("no-such-package-of-debian"));
   }
-  EXPECT_TRUE(engine->images({{"hawse.build", ""}}).empty());
+  EXPECT_EQ(engine->images({{"hawse.build", ""}}).size(), others);
   node.container.apt = {"x; reboot"};
   EXPECT_THROW(executor->prepare(node, nullptr), Error);
 }
