@@ -19,7 +19,7 @@ Name: hawse
 Description: Write nodes of Hawsepipe and embed pipelines, in C++
 Version: ${PROJECT_VERSION}
 Cflags: -std=c++20 -I\${prefix}/include
-Libs: -L\${prefix}/lib -lhawse -Wl,--push-state,--as-needed -lSQLiteCpp -lsqlite3 -lyaml-cpp -lspdlog -lfmt -lcrypto -lavdevice -lavformat -lavcodec -lswresample -lswscale -lavutil -Wl,--pop-state -pthread
+Libs: -L\${prefix}/lib -lhawse -Wl,--push-state,--as-needed -lSQLiteCpp -lsqlite3 -lyaml-cpp -lspdlog -lfmt -lcrypto -ldl -Wl,--pop-state -pthread
 ")
   install(FILES ${output} DESTINATION lib OPTIONAL)
   install(FILES ${PROJECT_BINARY_DIR}/generated/hawse.pc DESTINATION lib/pkgconfig)

@@ -5,29 +5,11 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
-#include "entries.hpp"
 #include "media_output.hpp"
+#include "media_plugin.hpp"
 
 namespace hawse::nodes {
 namespace {
-
-constexpr const char* kSignature = R"({
-  "doc": "Encodes audio and video into a file; the container follows from its name. Frames go to their time: gaps in the audio become silence.",
-  "inputs": {"audio": "audio?", "video": "video?"},
-  "params": {
-    "uri": {"type": "path", "required": true, "doc": "the file to write, or a URL that FFmpeg can write to"},
-    "container": {"type": "str", "default": null, "doc": "FFmpeg's name of the container, where the file's name doesn't tell"},
-    "video": {"type": "dict", "default": {}, "doc": "encoding of the video", "fields": {
-      "codec": {"type": "str", "default": null, "doc": "h264, mpeg4, libx265, ...; what the container usually has if not given"},
-      "bitrate": {"type": "size", "default": null, "doc": "bits a second; the encoder's own choice if not given"},
-      "preset": {"type": "str", "default": null, "doc": "the encoder's, for example veryfast"},
-      "options": {"type": "dict", "default": {}, "doc": "options of the encoder, for example crf"}}},
-    "audio": {"type": "dict", "default": {}, "doc": "encoding of the audio", "fields": {
-      "codec": {"type": "str", "default": null, "doc": "aac, libopus, pcm_s16le, ...; what the container usually has if not given"},
-      "bitrate": {"type": "size", "default": null, "doc": "bits a second; the encoder's own choice if not given"},
-      "options": {"type": "dict", "default": {}, "doc": "options of the encoder"}}}
-  }
-})";
 
 EncoderChoice choice_of(const Params& params) {
   EncoderChoice choice;
@@ -81,8 +63,6 @@ class MediaSink : public Node {
 
 }  // namespace
 
-StockEntry media_sink() {
-  return {"media/sink", kSignature, "thread", [] { return std::unique_ptr<Node>(new MediaSink); }};
-}
+std::unique_ptr<Node> make_media_sink() { return std::unique_ptr<Node>(new MediaSink); }
 
 }  // namespace hawse::nodes

@@ -8,33 +8,12 @@
 #include <string>
 #include <utility>
 
-#include "entries.hpp"
 #include "media_cutters.hpp"
 #include "media_input.hpp"
+#include "media_plugin.hpp"
 
 namespace hawse::nodes {
 namespace {
-
-constexpr const char* kSignature = R"({
-  "doc": "Opens a file, a URL or a device with FFmpeg and gives its audio and its video. A port that no edge uses isn't decoded.",
-  "source": true,
-  "outputs": {"audio": "audio", "video": "video"},
-  "params": {
-    "uri": {"type": "path", "required": true, "doc": "a file; a URL (http, https, rtsp, rtmp, srt, udp, ...); or device:FORMAT:NAME, for example device:v4l2:/dev/video0"},
-    "audio": {"type": "dict", "default": {}, "doc": "form of the audio", "fields": {
-      "rate": {"type": "int", "default": null, "minimum": 1, "maximum": 768000, "doc": "samples a second; that of the medium if not given"},
-      "channels": {"type": "int", "default": null, "minimum": 1, "maximum": 64, "doc": "that of the medium if not given"},
-      "frame_ms": {"type": "float", "default": null, "minimum": 0.01, "doc": "length of each frame; as it is decoded if not given. The last one is filled up with silence"},
-      "dtype": {"type": "str", "default": "float32", "choices": ["float32", "int16"], "doc": "of a sample"}}},
-    "video": {"type": "dict", "default": {}, "doc": "form of the video", "fields": {
-      "format": {"type": "str", "default": "bgr24", "choices": ["rgb24", "bgr24", "rgba", "bgra", "gray8", "yuv420p"], "doc": "of a pixel"},
-      "width": {"type": "int", "default": null, "minimum": 2, "maximum": 16384, "doc": "that of the medium if not given; keeps the proportions if height alone is given"},
-      "height": {"type": "int", "default": null, "minimum": 2, "maximum": 16384, "doc": "likewise"},
-      "rate": {"type": "float", "default": null, "minimum": 0.01, "maximum": 1000, "doc": "pictures a second, repeated or left out as needed; every picture as it comes if not given"}}},
-    "realtime": {"type": "bool", "default": false, "doc": "send each frame at its time instead of as fast as it is taken"},
-    "loop": {"type": "bool", "default": false, "doc": "begin again at the end; time goes on"}
-  }
-})";
 
 std::int64_t monotonic_ns() {
   timespec now{};
@@ -141,8 +120,6 @@ class MediaSource : public Node {
 
 }  // namespace
 
-StockEntry media_source() {
-  return {"media/source", kSignature, "process", [] { return std::unique_ptr<Node>(new MediaSource); }};
-}
+std::unique_ptr<Node> make_media_source() { return std::unique_ptr<Node>(new MediaSource); }
 
 }  // namespace hawse::nodes

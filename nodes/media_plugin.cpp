@@ -1,0 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "media_plugin.hpp"
+
+hawse::Node* hawse_make_media_source() { return hawse::nodes::make_media_source().release(); }
+hawse::Node* hawse_make_media_sink() { return hawse::nodes::make_media_sink().release(); }
