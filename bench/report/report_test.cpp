@@ -1,0 +1,3 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "bench/report/report.hpp"
+#include <gtest/gtest.h>

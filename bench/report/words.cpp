@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "bench/report/words.hpp"
+
+#include <map>
+
+#include <fmt/core.h>
+
+#include "bench/report/format.hpp"
+
+namespace hawse::bench {
+namespace {
+
+bool shows_percentiles(const SeriesSpec& spec) { return spec.unit == "ns" && spec.phase_of.empty(); }
+
+std::string figure_at(const SeriesView& series) {
+  const Summary* summary = series.figure();
+  return fmt::format("{} at {}", summary == nullptr ? "no figure" : format_value(summary->median, series.spec().unit), format_x(*series.spec().x, series.spec().x_name));
+}
+
+std::string p99_of(const SeriesView& series, const Summary& summary) {
+  return shows_percentiles(series.spec()) && summary.samples >= kSamplesForP99 ? format_value(summary.p99, series.spec().unit) : "";
+}
+
+std::string p999_of(const SeriesView& series, const Summary& summary) {
+  return shows_percentiles(series.spec()) && summary.samples >= kSamplesForP999 ? format_value(summary.p999, series.spec().unit) : "";
+}
+
+// "1.2 µs at 1 → 1.3 µs at 64 readers"; of bytes, the unit says it.
+std::string growth_of(const Line& line) {
+  const std::string& name = line.to->spec().x_name;
+  const std::string ends = line.from == line.to ? figure_at(*line.to) : fmt::format("{} → {}", figure_at(*line.from), figure_at(*line.to));
+  return name.find("byte") == std::string::npos ? ends + " " + name : ends;
+}
+
+// "5 × 400", "1,997 in 5 passes"; "of 100 operations each" where a sample is a mean.
+std::string samples_of(const SeriesView& series, const Summary& summary) {
+  const bool even = summary.passes > 0 && summary.samples % summary.passes == 0;
+  std::string text = even ? fmt::format("{} × {}", summary.passes, format_count(summary.samples / summary.passes))
+                          : fmt::format("{} in {}", format_count(summary.samples), plural(summary.passes, "pass"));
+  if (series.spec().operations_per_sample > 1) text += fmt::format(" of {} each", plural(series.spec().operations_per_sample, "operation"));
+  if (series.moved > 0) text += fmt::format("; {} more while the cores moved", format_count(series.moved));
+  return text;
+}
+
+std::string outliers_of(const Outliers& outliers) {
+  const std::size_t mild = outliers.low_mild + outliers.high_mild, severe = outliers.low_severe + outliers.high_severe;
+  return mild + severe == 0 ? "none" : fmt::format("{} mild, {} severe", format_count(mild), format_count(severe));
+}
+
+std::string sentence_of(const PeerWin& win, const RowView& row) {
+  const double factor = row.row->better == Better::less ? win.ratio.value : 1 / win.ratio.value;
+  const auto figure = [&](const SeriesView& series) { return format_value(series.in(win.ratio.placement)->median, series.spec().unit); };
+  std::string where = kind_of(win.ours->spec());
+  if (*name_of(win.ratio.placement) != '\0') where += fmt::format("{}{}", where.empty() ? "" : ", ", name_of(win.ratio.placement));
+  return fmt::format("{}: {} {}, ours ({}) {}{}: {} × better{}", row.row->title, win.peer->spec().key, figure(*win.peer), win.ours->spec().key, figure(*win.ours),
+                     where.empty() ? "" : fmt::format(" ({})", where), format_value(factor, "ratio"), win.clear ? "" : ", within the noise of this run");
+}
+
+std::string why_missing(const SeriesView& series, const RowView& row) {
+  if (!series.series->missing.empty()) return series.series->missing;
+  if (!row.row->missing.empty()) return row.row->missing;
+  return series.moved > 0 ? "the cores' placement changed during every sample" : "not measured in this run";
+}
+
+}  // namespace
+
+const char* name_of(Placement placement) {
+  switch (placement) {
+    case Placement::near: return "NEAR";
+    case Placement::far: return "FAR";
+    case Placement::moved: return "moved";
+    case Placement::any: break;
+  }
+  return "";
+}
+
+const char* name_of(Wait wait) { return wait == Wait::polling ? "polling" : wait == Wait::sleeping ? "sleeping" : ""; }
+
+const char* name_of(Payload payload) { return payload == Payload::untouched ? "untouched" : payload == Payload::written_and_read ? "written and read" : ""; }
+
+const char* name_of(Role role) { return role == Role::ours ? "Hawsepipe" : role == Role::peer ? "peer" : "floor"; }
+
+const char* name_of(Met met) { return met == Met::met ? "met" : met == Met::missed ? "MISSED" : "no figure"; }
+
+std::string kind_of(const SeriesSpec& spec) {
+  const std::string wait = name_of(spec.wait), payload = name_of(spec.payload);
+  return wait + (wait.empty() || payload.empty() ? "" : ", ") + payload;
+}
+
+std::string phase_label(const SeriesSpec& spec) {
+  if (!spec.key.starts_with(spec.phase_of) || spec.key.size() == spec.phase_of.size()) return spec.key;
+  const auto start = spec.key.find_first_not_of(" :/.-", spec.phase_of.size());
+  return start == std::string::npos ? spec.key : spec.key.substr(start);
+}
+
+Cell cell_of(const Line& line, const RowView& row) {
+  Cell cell{.label = line.label, .figure = {}, .interval = {}, .tail = {}, .placement = {}, .missing = {}};
+  if (row.kinds_differ && !kind_of(line.from->spec()).empty()) cell.label += (cell.label.empty() ? "" : ", ") + kind_of(line.from->spec());
+  const SeriesView& end = line.to != nullptr ? *line.to : *line.from;
+  const Summary* summary = end.figure();
+  if (summary == nullptr && line.from->figure() == nullptr) {
+    cell.missing = why_missing(end, row);
+    return cell;
+  }
+  if (line.to != nullptr) {
+    cell.figure = growth_of(line);
+    if (summary == nullptr) return cell;
+  } else {
+    cell.figure = format_value(summary->median, end.spec().unit);
+    cell.interval = format_interval(summary->median_interval, summary->median, end.spec().unit);
+    if (const auto p99 = p99_of(end, *summary); !p99.empty()) cell.tail = "p99 " + p99;
+    if (const auto p999 = p999_of(end, *summary); !p999.empty()) cell.tail += ", p99.9 " + p999;
+  }
+  if (*end.shown != row.placement) cell.placement = name_of(*end.shown);
+  return cell;
+}
+
+std::vector<Detail> details_of(const RowView& row) {
+  std::vector<Detail> details;
+  for (const SeriesView& series : row.series) {
+    Detail detail;
+    detail.series = &series;
+    detail.name = series.spec().key + (series.series->version.empty() ? "" : " " + series.series->version);
+    detail.kind = kind_of(series.spec());
+    if (series.figures.empty()) {
+      detail.missing = why_missing(series, row);
+      details.push_back(detail);
+    }
+    for (const auto& [placement, summary] : series.figures) {
+      Detail& one = details.emplace_back(detail);
+      const std::string& unit = series.spec().unit;
+      one.placement = name_of(placement);
+      one.samples = samples_of(series, summary);
+      one.median = format_value(summary.median, unit);
+      one.interval = format_interval(summary.median_interval, summary.median, unit);
+      one.mean = format_value(summary.mean, unit);
+      one.range = format_interval({summary.min, summary.max}, summary.median, unit);
+      one.p99 = p99_of(series, summary);
+      one.p999 = p999_of(series, summary);
+      one.outliers = outliers_of(summary.outliers);
+    }
+  }
+  return details;
+}
+
+std::string value_of(const TargetView& target) {
+  const Judgement& judged = target.judgement;
+  if (!judged.value) return judged.why.empty() ? "not measured" : judged.why;
+  const bool factor = target.unit == "ratio" && target.target->relation != Target::Relation::within;
+  std::string text = format_value(*judged.value, target.unit) + (factor ? " ×" : "");
+  if (judged.interval) text += fmt::format(" ({})", format_interval(*judged.interval, *judged.value, target.unit));
+  return text;
+}
+
+std::string sum_of(const Phases& phases) {
+  const std::string& unit = phases.total->spec().unit;
+  const Summary* total = phases.total->figure();
+  return format_value(phases.sum(), unit) + (total == nullptr ? "" : fmt::format(", of {} in all", format_value(total->median, unit)));
+}
+
+std::string facts_cell(const Row& row, bool container) {
+  std::size_t judged = 0, good = 0;
+  for (const Fact& fact : row.facts) {
+    if (!fact.ok || (fact.variant.find("container") != std::string::npos) != container) continue;
+    ++judged;
+    good += *fact.ok;
+  }
+  return judged == 0 ? "" : fmt::format("{} of {} as it should be", good, judged);
+}
+
+std::string verdict_of(const RunView& view) {
+  const std::size_t all = view.met + view.missed + view.unknown, probed = view.facts_as_expected + view.facts_not;
+  std::string text = fmt::format("{} of {} met", view.met, plural(all, "target"));
+  if (view.missed > 0) text += fmt::format(", {} missed", view.missed);
+  if (view.unknown > 0) text += fmt::format(", {} without a figure", view.unknown);
+  if (probed > 0) text += fmt::format("; {} of {} as it should be", view.facts_as_expected, plural(probed, "probe"));
+  return text;
+}
+
+Findings findings_of(const RunView& view) {
+  Findings found;
+  for (const GroupView& group : view.groups) {
+    for (const RowView& row : group.rows) {
+      for (const TargetView& target : row.targets) {
+        if (target.judgement.met == Met::met) continue;
+        (target.judgement.met == Met::missed ? found.missed : found.unknown).push_back(fmt::format("{}: {}: {}", row.row->title, target.target->text, value_of(target)));
+      }
+      for (const Fact& fact : row.row->facts)
+        if (fact.ok == false) found.missed.push_back(fmt::format("{}: {}, {}: {}", row.row->title, fact.what, fact.variant, fact.seen));
+      if (row.targets.empty() && !row.row->missing.empty()) found.unknown.push_back(fmt::format("{}: {}", row.row->title, row.row->missing));
+      for (const PeerWin& win : row.wins) found.wins.push_back(sentence_of(win, row));
+    }
+  }
+  return found;
+}
+
+const char* no_wins(const RunView& view) {
+  for (const GroupView& group : view.groups)
+    for (const RowView& row : group.rows)
+      for (const Line& peer : row.peers)
+        if (peer.from->figure() != nullptr) return "In nothing that this run measured of both.";
+  return "No peer was measured in this run.";
+}
+
+std::string provenance_of(const Run& run) {
+  std::string text = fmt::format("Hawsepipe {}{}", run.version, run.commit.empty() ? "" : fmt::format(" ({})", run.commit));
+  return text + fmt::format(", {} run of {} on {}", run.effort, format_duration(run.seconds), format_date(run.started_s));
+}
+
+std::vector<std::pair<std::string, std::string>> facts_of(const Run& run) {
+  const Machine& machine = run.machine;
+  std::vector<std::pair<std::string, std::string>> facts = {
+      {"command", run.command}, {"effort", run.effort}, {"taken", fmt::format("{}, in {}", format_date(run.started_s), format_duration(run.seconds))},
+      {"Hawsepipe", run.version}, {"commit", run.commit.ends_with("+") ? run.commit + ", with changes" : run.commit},
+      {"processor", machine.cpu}, {"cores", std::to_string(machine.cores)}, {"memory", machine.memory}, {"system", machine.os}, {"kernel", machine.kernel},
+      {"container engine", machine.engine}, {"compiler", machine.compiler}, {"Python", machine.python}};
+  facts.insert(facts.end(), machine.more.begin(), machine.more.end());
+  std::map<std::string, std::string> peers;
+  for (const Row& row : run.rows)
+    for (const Series& series : row.series)
+      if (series.spec.role == Role::peer && !series.version.empty()) peers.emplace(variant_of(series.spec), series.version);
+  facts.insert(facts.end(), peers.begin(), peers.end());
+  std::erase_if(facts, [](const auto& fact) { return fact.second.empty(); });
+  return facts;
+}
+
+std::string explain_placement(const Run& run) {
+  std::string seen;
+  if (run.near_ns > 0) seen = fmt::format("{} in NEAR", format_value(run.near_ns, "ns"));
+  if (run.far_ns > 0) seen += fmt::format("{}{} in FAR", seen.empty() ? "" : ", ", format_value(run.far_ns, "ns"));
+  std::string text =
+      "A machine's two cores can be NEAR (they share a cache) or FAR, and a virtual machine moves between the two by itself; everything between cores then "
+      "takes several times as long. Each latency sample is tagged with the placement found before and after it, and only samples of the same placement are compared.";
+  return seen.empty() ? text : text + fmt::format(" In this run one cache line went there and back in {}.", seen);
+}
+
+}  // namespace hawse::bench
