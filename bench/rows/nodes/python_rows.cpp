@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Python nodes, processes of their own: round trip beside iceoryx2's wheel, one way and frames a second beside dora.
+#include <fmt/format.h>
+
+#include "bench/rows/nodes/live_pipeline.hpp"
+#include "bench/rows/nodes/python_peers.hpp"
+#include "bench/rows/nodes/row_groups.hpp"
+
+namespace hawse::bench {
+namespace {
+
+using nlohmann::json;
+
+constexpr std::size_t kMiB = 1u << 20;
+
+std::unique_ptr<LivePipeline> started(const std::string& manifest, const json& warm_up) {
+  auto pipeline = std::make_unique<LivePipeline>(manifest);
+  pipeline->ask(warm_up);
+  return pipeline;
+}
+
+// ---- round trip -------------------------------------------------------------------------------------------------------------------
+
+struct Ends {  // who, waiting how, with what payload
+  const char* key;
+  Role role;
+  Wait wait;
+  Payload payload;
+};
+constexpr Ends kEnds[] = {
+    {"hawse", Role::ours, Wait::sleeping, Payload::untouched},
+    {"hawse, polling", Role::ours, Wait::polling, Payload::untouched},
+    {"iceoryx2, polling", Role::peer, Wait::polling, Payload::untouched},
+    {"iceoryx2, sleeping", Role::peer, Wait::sleeping, Payload::untouched},
+    {"hawse, written", Role::ours, Wait::sleeping, Payload::written_and_read},
+    {"iceoryx2, polling, written", Role::peer, Wait::polling, Payload::written_and_read},
+    {"iceoryx2, sleeping, written", Role::peer, Wait::sleeping, Payload::written_and_read},
+};
+
+void measure_round_trip(Pass& pass) {
+  const std::string nodes = lay_out_nodes(pass.folder());
+  const std::size_t count = pass.samples(200, 1000), warm_up = 50;
+  pass.missing("hawse, polling", "nodes of this version sleep; they have no polling setting");
+  const auto ping = made_for(pass, {"hawse"}, [&] { return started(nodes + "/ping.yaml", {{"count", warm_up}, {"bytes", kMiB}}); });
+  const auto written = made_for(pass, {"hawse, written"}, [&] { return started(nodes + "/ping_written.yaml", {{"count", warm_up}, {"bytes", kMiB}}); });
+  const auto peer = made_for(pass, {"iceoryx2, polling", "iceoryx2, sleeping", "iceoryx2, polling, written", "iceoryx2, sleeping, written"}, [&] {
+    auto wheel = std::make_unique<Iceoryx2Wheel>(nodes, pass.folder() + "/iceoryx2");
+    wheel->round_trips(warm_up, kMiB, false, false);
+    return wheel;
+  });
+  std::vector<std::function<void()>> calls;
+  for (const Ends& ends : kEnds) {
+    calls.emplace_back([&] {
+      const bool touches = ends.payload == Payload::written_and_read;
+      if (ends.role == Role::peer && peer) {
+        pass.version(ends.key, iceoryx2_packages().versions);
+        pass.measure(ends.key, [&] { return peer->round_trips(count, kMiB, ends.wait == Wait::polling, touches); });
+      } else if (ends.role == Role::ours && ends.wait == Wait::sleeping) {
+        if (const auto& ours = touches ? written : ping) pass.measure(ends.key, [&] { return ours->ask({{"count", count}, {"bytes", kMiB}}); });
+      }
+    });
+  }
+  pass.interleave(std::move(calls));
+}
+
+RowSpec round_trip() {
+  RowSpec spec;
+  spec.row = {.id = "nodes/python-round-trip-1mib",
+              .group = "Latency",
+              .title = "Python → Python → Python, 1 MiB",
+              .measured = "Round trip between two Python processes, timed by the first from before it builds the frame to the receipt of the answer, a frame of the same size. Untouched: one word is "
+                          "written and checked. Written: NumPy fills every frame and sums it at the other end, both ways.",
+              .better = Better::less,
+              .targets = {{"≤ iceoryx2's wheel, polling", "hawse", Statistic::median, Target::Relation::at_most, 1, "iceoryx2, polling"},
+                          {"sleeping: ≤ iceoryx2's wheel, sleeping", "hawse", Statistic::median, Target::Relation::at_most, 1, "iceoryx2, sleeping"}},
+              .missing = "",
+              .series = {},
+              .facts = {}};
+  for (const Ends& ends : kEnds)
+    spec.series.push_back({.key = ends.key, .variant = "", .role = ends.role, .unit = "ns", .wait = ends.wait, .payload = ends.payload, .x = {}, .x_name = "", .phase_of = ""});
+  spec.placement = true;
+  spec.seconds_a_pass = 1;
+  spec.measure = measure_round_trip;
+  return spec;
+}
+
+// ---- one way ----------------------------------------------------------------------------------------------------------------------
+
+struct Size {
+  const char* name;
+  std::size_t bytes;
+  std::int64_t gap_ns;
+  std::size_t quick, full;  // frames a pass
+};
+constexpr Size kSizes[] = {{"64 B", 64, 1'000'000, 50, 200}, {"1 MiB", kMiB, 2'000'000, 40, 100}, {"40 MiB", 40 * kMiB, 250'000'000, 3, 6}};
+constexpr std::uint64_t kLargerPool_bytes = 512 * kMiB;
+const std::string kLarger = "dora, larger pool 40 MiB";
+
+std::string ours(const char* size) { return fmt::format("hawse {}", size); }
+std::string doras(const char* size) { return fmt::format("dora {}", size); }
+
+void measure_one_way(Pass& pass) {
+  const std::string nodes = lay_out_nodes(pass.folder());
+  const auto stream = made_for(pass, {ours("64 B"), ours("1 MiB"), ours("40 MiB")},
+                               [&] { return started(nodes + "/stream.yaml", {{"count", 3}, {"bytes", kSizes[2].bytes}, {"gap_ns", 1'000'000}}); });
+  const auto dora = made_for(pass, {doras("64 B"), doras("1 MiB"), doras("40 MiB")}, [&] { return std::make_unique<DoraFlow>(nodes, pass.folder() + "/dora"); });
+  const auto larger = made_for(pass, {kLarger}, [&] { return std::make_unique<DoraFlow>(nodes, pass.folder() + "/dora-larger", kLargerPool_bytes); });
+  std::vector<std::function<void()>> calls;
+  for (const Size& size : kSizes) {
+    const std::size_t count = pass.samples(size.quick, size.full);
+    const auto by_dora = [&pass, &size, count](const std::string& key, const std::unique_ptr<DoraFlow>& flow) {
+      if (!flow) return;
+      pass.version(key, dora_packages().versions);
+      pass.measure(key, [&] { return flow->ask(count, size.bytes, size.gap_ns).samples; });
+    };
+    calls.emplace_back([&pass, &size, &stream, count] {
+      if (stream) pass.measure(ours(size.name), [&] { return stream->ask({{"count", count}, {"bytes", size.bytes}, {"gap_ns", size.gap_ns}}); });
+    });
+    calls.emplace_back([&size, &dora, by_dora] { by_dora(doras(size.name), dora); });
+    if (size.bytes == kSizes[2].bytes) calls.emplace_back([&larger, by_dora] { by_dora(kLarger, larger); });
+  }
+  pass.interleave(std::move(calls));
+}
+
+RowSpec one_way() {
+  RowSpec spec;
+  spec.row = {.id = "nodes/python-one-way",
+              .group = "Latency",
+              .title = "Python → Python, sleeping, one way",
+              .measured = "From just before the sending of a frame in one Python process to the first line that sees it in another; 64 B a frame a millisecond, 1 MiB every 2 ms, 40 MiB every 250 ms; the "
+                          "same pauses and the same clock for dora. Two words of each frame are written and checked.",
+              .better = Better::less,
+              .targets = {},
+              .missing = "",
+              .series = {},
+              .facts = {}};
+  for (const Size& size : kSizes) {
+    const auto add = [&](const std::string& key, const char* variant, Role role) {
+      spec.series.push_back({.key = key, .variant = variant, .role = role, .unit = "ns", .wait = Wait::sleeping, .payload = Payload::untouched, .x = static_cast<double>(size.bytes),
+                             .x_name = "frame bytes", .phase_of = ""});
+    };
+    add(ours(size.name), "hawse", Role::ours);
+    add(doras(size.name), "dora", Role::peer);
+    if (size.bytes == kSizes[2].bytes) add(kLarger, "dora, larger pool", Role::peer);
+    spec.row.targets.push_back({fmt::format("{}: ≤ 1/20 of dora", size.name), ours(size.name), Statistic::median, Target::Relation::at_most, 0.05, doras(size.name)});
+  }
+  spec.placement = true;
+  spec.seconds_a_pass = 1.6;
+  spec.measure = measure_one_way;
+  return spec;
+}
+
+// ---- frames a second --------------------------------------------------------------------------------------------------------------
+
+struct Rate {
+  const char* name;
+  std::size_t bytes, count, dora_count;  // frames a burst
+  double target;
+};
+constexpr Rate kRates[] = {{"64 B", 64, 20'000, 5'000, 300e3}, {"1 MiB", kMiB, 10'000, 500, 100e3}};
+
+void tell_lost(Pass& pass, const std::string& key, double lost, std::size_t of, bool judged) {
+  pass.fact({.what = "frames lost of " + std::to_string(of) + ", " + key.substr(key.find(' ') + 1), .variant = key.substr(0, key.find(' ')), .seen = fmt::format("{:.0f}", lost),
+             .ok = judged ? std::optional<bool>(lost == 0) : std::nullopt});
+}
+
+void measure_rate(Pass& pass) {
+  const std::string nodes = lay_out_nodes(pass.folder());
+  const auto stream = made_for(pass, {ours("64 B"), ours("1 MiB")}, [&] { return started(nodes + "/stream.yaml", {{"count", 1000}, {"bytes", kMiB}, {"gap_ns", 0}}); });
+  const auto dora = made_for(pass, {doras("64 B"), doras("1 MiB")}, [&] { return std::make_unique<DoraFlow>(nodes, pass.folder() + "/dora"); });
+  std::vector<std::function<void()>> calls;
+  for (const Rate& rate : kRates) {
+    calls.emplace_back([&pass, &rate, &stream] {
+      for (std::size_t i = 0; stream && i < pass.samples(2, 5); ++i) {
+        pass.measure(ours(rate.name), [&] {
+          const auto answer = stream->ask({{"count", rate.count}, {"bytes", rate.bytes}, {"gap_ns", 0}});
+          tell_lost(pass, ours(rate.name), answer.at(1), rate.count, true);
+          return std::vector<float>{answer.at(0)};
+        });
+      }
+    });
+    calls.emplace_back([&pass, &rate, &dora] {
+      if (!dora) return;
+      pass.version(doras(rate.name), dora_packages().versions);
+      pass.measure(doras(rate.name), [&] {
+        const DoraAnswer answer = dora->ask(rate.dora_count, rate.bytes, 0);
+        tell_lost(pass, doras(rate.name), static_cast<double>(answer.lost), rate.dora_count, false);
+        return answer.samples;
+      });
+    });
+  }
+  pass.interleave(std::move(calls));
+}
+
+RowSpec rate() {
+  RowSpec spec;
+  spec.row = {.id = "nodes/python-rate",
+              .group = "Throughput",
+              .title = "Python frames a second",
+              .measured = "One Python process sends as fast as the edge takes frames (queue 64), another counts them; by its clock, from before the first frame to after the last. The payload of ours "
+                          "isn't touched; dora copies it into its shared memory. Frames lost are among the facts below.",
+              .better = Better::more,
+              .targets = {},
+              .missing = "",
+              .series = {},
+              .facts = {}};
+  for (const Rate& each : kRates) {
+    const auto add = [&](const std::string& key, const char* variant, Role role, std::size_t count) {
+      spec.series.push_back({.key = key, .variant = variant, .role = role, .unit = "1/s", .wait = Wait::sleeping, .payload = Payload::untouched, .x = static_cast<double>(each.bytes),
+                             .x_name = "frame bytes", .phase_of = "", .operations_per_sample = static_cast<std::uint32_t>(count)});
+    };
+    add(ours(each.name), "hawse", Role::ours, each.count);
+    add(doras(each.name), "dora", Role::peer, each.dora_count);
+    spec.row.targets.push_back({fmt::format("{}: ≥ {:.0f} k/s", each.name, each.target / 1e3), ours(each.name), Statistic::median, Target::Relation::at_least, each.target, ""});
+  }
+  spec.placement = true;
+  spec.seconds_a_pass = 1;
+  spec.measure = measure_rate;
+  return spec;
+}
+
+}  // namespace
+
+void add_python_rows(std::vector<RowSpec>& rows) {
+  rows.push_back(round_trip());
+  rows.push_back(one_way());
+  rows.push_back(rate());
+}
+
+}  // namespace hawse::bench
