@@ -39,11 +39,11 @@ Scale scale_for(double value, std::string_view unit) {
   return scales[at];
 }
 
-// Three significant digits without an exponent: 0.0123, 1.23, 12.3, 123, 1234.
-std::string digits(double value) {
+// Three significant digits (or as many as are asked for) without an exponent: 0.0123, 1.23, 12.3, 123, 1234.
+std::string digits(double value, int significant = 3) {
   if (value == 0) return "0";
-  int decimals = 2 - static_cast<int>(std::floor(std::log10(std::abs(value))));
-  if (std::abs(value) * std::pow(10., decimals) >= 999.5) --decimals;  // 9.996 is 10.0, not 10.00
+  int decimals = significant - 1 - static_cast<int>(std::floor(std::log10(std::abs(value))));
+  if (std::abs(value) * std::pow(10., decimals) >= std::pow(10., significant) - 0.5) --decimals;  // 9.996 is 10.0, not 10.00
   return fmt::format("{:.{}f}", value, std::clamp(decimals, 0, 9));
 }
 
@@ -55,16 +55,16 @@ std::string suffix_of(const Scale& scale, std::string_view unit) {
 
 }  // namespace
 
-std::string format_value(double value, std::string_view unit) {
+std::string format_value(double value, std::string_view unit, int significant) {
   if (!std::isfinite(value)) return "–";
   const Scale scale = scale_for(value, unit);
   const bool whole_bytes = unit == "B" && scale.factor == 1 && value == std::floor(value);
-  return (whole_bytes ? fmt::format("{:.0f}", value) : digits(value / scale.factor)) + suffix_of(scale, unit);
+  return (whole_bytes ? fmt::format("{:.0f}", value) : digits(value / scale.factor, significant)) + suffix_of(scale, unit);
 }
 
 std::string format_interval(const Interval& interval, double value, std::string_view unit) {
   const Scale scale = scale_for(value, unit);
-  return fmt::format("{}–{}{}", digits(interval.low / scale.factor), digits(interval.high / scale.factor), suffix_of(scale, unit));
+  return fmt::format("{}–{}", digits(interval.low / scale.factor), digits(interval.high / scale.factor));
 }
 
 std::string format_x(double x, std::string_view x_name) {

@@ -13,8 +13,8 @@
 namespace hawse::bench {
 
 // "1.40 s", "2.50 µs", "14.6 MiB", "12.3 GB/s", "146 M/s", "0.012 %", "1.02"; "–" for what is no number.
-std::string format_value(double value, std::string_view unit);
-// "1.38–1.43 s": both ends in the unit that fits the value they belong to.
+std::string format_value(double value, std::string_view unit, int significant = 3);
+// "1.38–1.43": both ends in the unit in which format_value shows the value that they stand beside.
 std::string format_interval(const Interval&, double value, std::string_view unit);
 // x of a growth series: "64 B", "1 MiB" where its name speaks of bytes, else "20".
 std::string format_x(double x, std::string_view x_name);

@@ -7,6 +7,7 @@
 #include <fmt/core.h>
 
 #include "bench/report/assets.hpp"
+#include "bench/report/findings.hpp"
 #include "bench/report/format.hpp"
 #include "bench/report/plots.hpp"
 #include "bench/report/report.hpp"
@@ -69,7 +70,7 @@ std::string targets(const RowView& row) {
   for (const TargetView& target : row.targets)
     text += fmt::format("<div class=\"target\"><span class=\"badge {}\">{}</span> <span class=\"asked\">{}</span>{}</div>", css_of(target.judgement.met), name_of(target.judgement.met),
                         escape(target.target->text), span("note", value_of(target)));
-  return fmt::format("<td role=\"cell\" data-column=\"Target\"{}>{}</td>", text.empty() ? " class=\"empty\"" : "", text.empty() ? "–" : text);
+  return text;
 }
 
 std::string headline(const RowView& row, const Palette& palette) {
@@ -78,13 +79,13 @@ std::string headline(const RowView& row, const Palette& palette) {
   if (!row.kinds_differ && !row.series.empty()) text += span("note", kind_of(row.series.front().spec()));
   text += "</th>";
   if (!row.has_figure() && !row.row->missing.empty())
-    return text + fmt::format("<td role=\"cell\" colspan=\"4\" data-column=\"Figure\"><span class=\"none\">no figure</span>{}</td>{}</tr>", span("note", row.row->missing), targets(row));
+    return text + fmt::format("<td role=\"cell\" colspan=\"4\" data-column=\"Figure\"><span class=\"none\">no figure</span>{}</td>{}</tr>", span("note", row.row->missing), column("Target", {}, row, palette, targets(row)));
   std::string peers;
   for (const Line& line : row.peers) peers += cell(line, row, palette);
   if (row.further_peers > 0) peers += span("note", fmt::format("and {} more", row.further_peers));
   text += column("Native", row.native, row, palette, span("figure facts", facts_cell(*row.row, false)));
   text += column("Container", row.container, row, palette, span("figure facts", facts_cell(*row.row, true)));
-  return text + column("Best peer", {}, row, palette, peers) + column("Floor", row.floors, row, palette) + targets(row) + "</tr>";
+  return text + column("Best peer", {}, row, palette, peers) + column("Floor", row.floors, row, palette) + column("Target", {}, row, palette, targets(row)) + "</tr>";
 }
 
 std::string table(const RunView& view, const Palette& palette) {
@@ -99,10 +100,10 @@ std::string table(const RunView& view, const Palette& palette) {
 
 // ---- lists ----
 
-std::string list(const std::vector<std::string>& sentences, std::string_view when_empty) {
-  if (sentences.empty()) return fmt::format("<p class=\"quiet\">{}</p>", escape(when_empty));
+std::string list(const std::vector<Finding>& found, std::string_view when_empty) {
+  if (found.empty()) return fmt::format("<p class=\"quiet\">{}</p>", escape(when_empty));
   std::string text = "<ul>";
-  for (const std::string& sentence : sentences) text += fmt::format("<li>{}</li>", escape(sentence));
+  for (const Finding& finding : found) text += fmt::format("<li><a href=\"#{}\">{}</a> {}</li>", anchor_of(*finding.row->row), escape(finding.row->row->title), escape(finding.text));
   return text + "</ul>";
 }
 
@@ -118,20 +119,20 @@ std::string scroller(const std::string& label, const std::string& table) {
   return fmt::format("<div class=\"scroll\" role=\"region\" tabindex=\"0\" aria-label=\"{}\"><table class=\"plain\">{}</table></div>", escape(label), table);
 }
 
-std::string series_table(const RowView& row, const Palette& palette) {
+std::string series_table(const RowView& row, const Palette& palette, bool open) {
   if (row.series.empty()) return "";
   std::string body;
   for (const Detail& one : details_of(row)) {
     body += fmt::format("<tr><th scope=\"row\"><i class=\"dot c-{}\"></i>{}{}{}</th>", palette.colour_of(*one.series), escape(one.name), span("tag", one.placement), span("note", one.kind));
     if (one.missing.empty())
-      body += fmt::format("<td class=\"main\">{}<span class=\"note\">{}</span></td><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>", one.median, one.interval, one.mean, one.p99, one.p999,
+      body += fmt::format("<td class=\"main\">{}<span class=\"note\">{}</span></td><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td class=\"text\">{}</td><td class=\"text\">{}</td></tr>", one.median, one.interval, one.mean, one.p99, one.p999,
                           one.range, one.samples, one.outliers);
     else
       body += fmt::format("<td colspan=\"7\" class=\"text\"><span class=\"none\">no figure</span> {}</td></tr>", escape(one.missing));
   }
   const std::string head = "<thead><tr><th scope=\"col\">Series</th><th scope=\"col\">Median, 95 % CI</th><th scope=\"col\">Mean</th><th scope=\"col\">p99</th><th scope=\"col\">p99.9</th>"
-                           "<th scope=\"col\">Least–most</th><th scope=\"col\">Passes × samples</th><th scope=\"col\">Outliers (Tukey)</th></tr></thead>";
-  return fmt::format("<details><summary>All figures: {} series</summary>{}</details>", row.series.size(), scroller("Series of " + row.row->title, head + "<tbody>" + body + "</tbody>"));
+                           "<th scope=\"col\">Least–most</th><th scope=\"col\" class=\"text\">Passes × samples</th><th scope=\"col\" class=\"text\">Outliers (Tukey)</th></tr></thead>";
+  return fmt::format("<details{}><summary>All figures: {} series</summary>{}</details>", open ? " open" : "", row.series.size(), scroller("Series of " + row.row->title, head + "<tbody>" + body + "</tbody>"));
 }
 
 std::string phase_tables(const RowView& row, const Palette& palette) {
@@ -175,9 +176,11 @@ std::string details(const RowView& row, const Palette& palette, nlohmann::json& 
     figures += figure(plot, data.size());
     data.push_back(std::move(plot.data));
   }
-  std::string text = fmt::format("<article id=\"{}\"><h4>{}</h4><p class=\"measured\">{} <code>{}</code></p>", anchor_of(*row.row), escape(row.row->title), escape(row.row->measured), escape(row.row->id));
-  if (!row.row->missing.empty()) text += fmt::format("<p><span class=\"none\">no figure</span> {}</p>", escape(row.row->missing));
-  return text + (figures.empty() ? "" : "<div class=\"plots\">" + figures + "</div>") + phase_tables(row, palette) + fact_table(*row.row) + series_table(row, palette) + "</article>\n";
+  const std::string shown = (figures.empty() ? "" : "<div class=\"plots\">" + figures + "</div>") + phase_tables(row, palette) + fact_table(*row.row);
+  std::string about = fmt::format("<h4>{}</h4><p class=\"measured\">{}</p>", escape(row.row->title), escape(row.row->measured));
+  if (!row.row->missing.empty()) about += fmt::format("<p><span class=\"none\">no figure</span> {}</p>", escape(row.row->missing));
+  about += targets(row) + fmt::format("<p class=\"measured\"><code>{}</code></p>", escape(row.row->id));
+  return fmt::format("<article id=\"{}\"><div class=\"about\">{}</div><div class=\"shown\">{}{}</div></article>\n", anchor_of(*row.row), about, shown, series_table(row, palette, shown.empty()));
 }
 
 std::string groups(const RunView& view, const Palette& palette, nlohmann::json& data) {
@@ -189,11 +192,15 @@ std::string groups(const RunView& view, const Palette& palette, nlohmann::json& 
   return text;
 }
 
-std::string tile(std::string_view css, std::size_t number, std::string_view what) { return fmt::format("<div class=\"tile {}\"><b>{}</b> {}</div>", css, number, what); }
+template <class Number>
+std::string tile(std::string_view css, const Number& number, std::string_view what) {
+  return fmt::format("<div class=\"tile {}\"><b>{}</b> {}</div>", css, number, what);
+}
 
 std::string tiles(const RunView& view, const Findings& found) {
   std::string text = tile("met", view.met, "targets met") + tile(view.missed > 0 ? "missed" : "", view.missed, "missed") + tile(view.unknown > 0 ? "unknown" : "", view.unknown, "without a figure");
-  if (view.facts_as_expected + view.facts_not > 0) text += tile(view.facts_not > 0 ? "missed" : "met", view.facts_as_expected, fmt::format("of {} as it should be", plural(view.facts_as_expected + view.facts_not, "probe")));
+  if (const std::size_t probed = view.facts_as_expected + view.facts_not; probed > 0)
+    text += tile(view.facts_not > 0 ? "missed" : "met", fmt::format("{}/{}", view.facts_as_expected, probed), "probes as they should be");
   return text + tile("", found.wins.size(), "where a peer is better");
 }
 

@@ -5,6 +5,7 @@
 
 #include <fmt/core.h>
 
+#include "bench/report/findings.hpp"
 #include "bench/report/report.hpp"
 #include "bench/report/words.hpp"
 
@@ -58,7 +59,7 @@ std::string targets(const RowView& row) {
 }
 
 std::string headline(const RowView& row) {
-  const std::string title = escape(row.row->title) + (row.placement == Placement::any ? "" : fmt::format(", {}", name_of(row.placement)));
+  const std::string title = escape(row.row->title) + (row.placement == Placement::any ? "" : fmt::format(" · {}", name_of(row.placement)));
   if (!row.has_figure() && !row.row->missing.empty()) return fmt::format("| {} | no figure: {} | – | – | – | {} |\n", title, escape(row.row->missing), targets(row));
   return fmt::format("| {} | {} | {} | {} | {} | {} |\n", title, cells(row.native, row, facts_cell(*row.row, false)), cells(row.container, row, facts_cell(*row.row, true)), peers(row), cells(row.floors, row), targets(row));
 }
@@ -96,10 +97,10 @@ std::string details(const RowView& row) {
   return text + phases(row) + facts(*row.row);
 }
 
-std::string list(std::string_view title, const std::vector<std::string>& sentences, std::string_view when_empty) {
+std::string list(std::string_view title, const std::vector<Finding>& found, std::string_view when_empty) {
   std::string text = fmt::format("\n## {}\n\n", title);
-  for (const std::string& sentence : sentences) text += fmt::format("- {}\n", escape(sentence));
-  return sentences.empty() ? text + fmt::format("{}\n", when_empty) : text;
+  for (const Finding& finding : found) text += fmt::format("- **{}:** {}\n", escape(finding.row->row->title), escape(finding.text));
+  return found.empty() ? text + fmt::format("{}\n", when_empty) : text;
 }
 
 std::string machine(const Run& run) {

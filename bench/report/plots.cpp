@@ -154,7 +154,7 @@ void add_phases(std::vector<Plot>& plots, const RowView& row, const Palette& pal
 
 }  // namespace
 
-double phase_opacity(std::size_t at, std::size_t count) { return count < 2 ? 1 : 1 - 0.7 * static_cast<double>(at) / static_cast<double>(count - 1); }
+double phase_opacity(std::size_t at, std::size_t count) { return count < 2 ? 1 : 1 - 0.6 * static_cast<double>(at) / static_cast<double>(count - 1); }
 
 Palette::Palette(const RunView& view) {
   for (const GroupView& group : view.groups)

@@ -7,6 +7,7 @@
 
 #include <fmt/core.h>
 
+#include "bench/report/findings.hpp"
 #include "bench/report/report.hpp"
 #include "bench/report/words.hpp"
 
@@ -137,7 +138,7 @@ std::string beside(const RowView& row) {
   return text;
 }
 
-std::string title_of(const RowView& row) { return row.row->title + (row.placement == Placement::any ? "" : fmt::format(", {}", name_of(row.placement))); }
+std::string title_of(const RowView& row) { return row.row->title + (row.placement == Placement::any ? "" : fmt::format(" · {}", name_of(row.placement))); }
 
 void as_table(Terminal& out, const RowView& row) {
   const std::size_t each = (out.columns() - 2) / 4, last = out.columns() - 2 - 3 * each;
@@ -160,11 +161,11 @@ void as_lines(Terminal& out, const RowView& row) {
   for (const TargetView& target : row.targets) out.paragraph(target_of(target), "  ", "    ");
 }
 
-void list(Terminal& out, const char* title, const std::vector<std::string>& sentences, const char* style) {
-  if (sentences.empty()) return;
+void list(Terminal& out, const char* title, const std::vector<Finding>& found, const char* style) {
+  if (found.empty()) return;
   out.line();
   out.line(out.styled(title, kBold));
-  for (const std::string& sentence : sentences) out.paragraph({sentence, style}, "  ", "    ");
+  for (const Finding& finding : found) out.paragraph({fmt::format("{}: {}", finding.row->row->title, finding.text), style}, "  ", "    ");
 }
 
 }  // namespace

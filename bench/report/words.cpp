@@ -47,15 +47,6 @@ std::string outliers_of(const Outliers& outliers) {
   return mild + severe == 0 ? "none" : fmt::format("{} mild, {} severe", format_count(mild), format_count(severe));
 }
 
-std::string sentence_of(const PeerWin& win, const RowView& row) {
-  const double factor = row.row->better == Better::less ? win.ratio.value : 1 / win.ratio.value;
-  const auto figure = [&](const SeriesView& series) { return format_value(series.in(win.ratio.placement)->median, series.spec().unit); };
-  std::string where = kind_of(win.ours->spec());
-  if (*name_of(win.ratio.placement) != '\0') where += fmt::format("{}{}", where.empty() ? "" : ", ", name_of(win.ratio.placement));
-  return fmt::format("{}: {} {}, ours ({}) {}{}: {} × better{}", row.row->title, win.peer->spec().key, figure(*win.peer), win.ours->spec().key, figure(*win.ours),
-                     where.empty() ? "" : fmt::format(" ({})", where), format_value(factor, "ratio"), win.clear ? "" : ", within the noise of this run");
-}
-
 std::string why_missing(const SeriesView& series, const RowView& row) {
   if (!series.series->missing.empty()) return series.series->missing;
   if (!row.row->missing.empty()) return row.row->missing;
@@ -146,8 +137,10 @@ std::vector<Detail> details_of(const RowView& row) {
 std::string value_of(const TargetView& target) {
   const Judgement& judged = target.judgement;
   if (!judged.value) return judged.why.empty() ? "not measured" : judged.why;
-  const bool factor = target.unit == "ratio" && target.target->relation != Target::Relation::within;
-  std::string text = format_value(*judged.value, target.unit) + (factor ? " ×" : "");
+  const bool within = target.target->relation == Target::Relation::within;
+  // A ratio that is to be 1 says its news in the fourth digit; and a figure that misses its target doesn't read as if it met it.
+  const bool looks_met = judged.met == Met::missed && format_value(*judged.value, target.unit) == format_value(target.target->limit, target.unit);
+  std::string text = format_value(*judged.value, target.unit, within || looks_met ? 4 : 3) + (target.unit == "ratio" && !within ? " ×" : "");
   if (judged.interval) text += fmt::format(" ({})", format_interval(*judged.interval, *judged.value, target.unit));
   return text;
 }
@@ -175,31 +168,6 @@ std::string verdict_of(const RunView& view) {
   if (view.unknown > 0) text += fmt::format(", {} without a figure", view.unknown);
   if (probed > 0) text += fmt::format("; {} of {} as it should be", view.facts_as_expected, plural(probed, "probe"));
   return text;
-}
-
-Findings findings_of(const RunView& view) {
-  Findings found;
-  for (const GroupView& group : view.groups) {
-    for (const RowView& row : group.rows) {
-      for (const TargetView& target : row.targets) {
-        if (target.judgement.met == Met::met) continue;
-        (target.judgement.met == Met::missed ? found.missed : found.unknown).push_back(fmt::format("{}: {}: {}", row.row->title, target.target->text, value_of(target)));
-      }
-      for (const Fact& fact : row.row->facts)
-        if (fact.ok == false) found.missed.push_back(fmt::format("{}: {}, {}: {}", row.row->title, fact.what, fact.variant, fact.seen));
-      if (row.targets.empty() && !row.row->missing.empty()) found.unknown.push_back(fmt::format("{}: {}", row.row->title, row.row->missing));
-      for (const PeerWin& win : row.wins) found.wins.push_back(sentence_of(win, row));
-    }
-  }
-  return found;
-}
-
-const char* no_wins(const RunView& view) {
-  for (const GroupView& group : view.groups)
-    for (const RowView& row : group.rows)
-      for (const Line& peer : row.peers)
-        if (peer.from->figure() != nullptr) return "In nothing that this run measured of both.";
-  return "No peer was measured in this run.";
 }
 
 std::string provenance_of(const Run& run) {

@@ -25,7 +25,7 @@ inline constexpr std::size_t kSamplesForP99 = 100, kSamplesForP999 = 1000;
 struct Cell {
   std::string label;      // "64 B"; "" where the column says it all
   std::string figure;     // "520 ns"; of growth "64 B 520 ns → 1 MiB 531 ns"
-  std::string interval;   // "515–527 ns"
+  std::string interval;   // "515–527"
   std::string tail;       // "p99 710 ns, p99.9 1.20 µs"
   std::string placement;  // only where it isn't the row's
   std::string missing;    // instead of all that: why there is no figure
@@ -42,19 +42,12 @@ struct Detail {
 };
 std::vector<Detail> details_of(const RowView&);
 
-std::string value_of(const TargetView&);     // "1.21 × (1.18–1.25)", "2.40 ms (2.31–2.50 ms)"; unknown: why
+std::string value_of(const TargetView&);     // "1.21 × (1.18–1.25)", "2.40 ms (2.31–2.50)"; unknown: why
 std::string sum_of(const Phases&);           // "257 ms, of 262 ms in all"
 std::string facts_cell(const Row&, bool container);  // "5 of 6 as it should be"; "" where it has none
 std::string verdict_of(const RunView&);      // "31 of 36 targets met, 3 missed, 2 without a figure"
 std::string provenance_of(const Run&);       // "Hawsepipe 0.1.0 (3de9215), full run of 4 h 11 min on 2026-11-24 14:05 UTC"
 std::vector<std::pair<std::string, std::string>> facts_of(const Run&);  // machine and run, name and value
-
-// The short lists after the table: one sentence each.
-struct Findings {
-  std::vector<std::string> missed, unknown, wins;
-};
-Findings findings_of(const RunView&);
-const char* no_wins(const RunView&);  // what stands there when no peer is better
 
 inline constexpr const char* kWhatItIs =
     "Hawsepipe runs pipelines of Python and C++ nodes, each as a thread, as a process or in a container of its own, and hands frames between them through "

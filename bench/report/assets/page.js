@@ -7,34 +7,38 @@
 
   // ---- figures, as bench/report/format.cpp prints them ----
   const SCALES = {
-    "ns": [1, [["ns", 1], ["µs", 1e3], ["ms", 1e6], ["s", 1e9]]],
-    "B": [1, [["B", 1], ["KiB", 2 ** 10], ["MiB", 2 ** 20], ["GiB", 2 ** 30]]],
-    "1/s": [1, [["/s", 1], ["k/s", 1e3], ["M/s", 1e6], ["G/s", 1e9]]],
-    "B/s": [1, [["B/s", 1], ["kB/s", 1e3], ["MB/s", 1e6], ["GB/s", 1e9]]],
+    "ns": [["ns", 1], ["µs", 1e3], ["ms", 1e6], ["s", 1e9]],
+    "B": [["B", 1], ["KiB", 2 ** 10], ["MiB", 2 ** 20], ["GiB", 2 ** 30]],
+    "1/s": [["/s", 1], ["k/s", 1e3], ["M/s", 1e6], ["G/s", 1e9]],
+    "B/s": [["B/s", 1], ["kB/s", 1e3], ["MB/s", 1e6], ["GB/s", 1e9]],
   };
   const format = (value, unit) => {
-    const scales = SCALES[unit]?.[1] ?? [[unit === "percent" ? "%" : unit === "ratio" ? "" : unit, 1]];
+    const scales = SCALES[unit] ?? [[unit === "percent" ? "%" : unit === "ratio" ? "" : unit, 1]];
     let at = 0;
     while (at + 1 < scales.length && Math.abs(value) >= 999.5 * scales[at][1]) ++at;
     return `${Number((value / scales[at][1]).toPrecision(3))} ${scales[at][0]}`.trim();
   };
 
   // ---- axes ----
-  // Of 1-2-5 steps, the densest that has room; a log axis over less than a decade gets what d3 offers.
-  const logTicks = (low, high, most) => {
+  // On a log axis of so many pixels: round values, of 1-2-5 steps the densest that has room; over less than a decade what d3 offers, where there is room.
+  const spaced = (values, low, high, pixels, apart) => {
+    const at = v => (Math.log(v / low) / Math.log(high / low)) * pixels;
+    return values.reduce((kept, v) => (kept.length === 0 || at(v) - at(kept.at(-1)) >= apart ? [...kept, v] : kept), []);
+  };
+  const logTicks = (low, high, pixels, apart) => {
     for (const steps of [[1, 2, 5], [1, 3], [1]]) {
-      const ticks = [];
-      for (let power = Math.floor(Math.log10(low)); power <= Math.ceil(Math.log10(high)); ++power)
-        for (const step of steps) if (step * 10 ** power >= low && step * 10 ** power <= high) ticks.push(step * 10 ** power);
-      if (ticks.length < 2) return d3.ticks(low, high, most);
-      if (ticks.length <= most) return ticks;
-      if (steps.length === 1) return ticks.filter((_, i) => i % Math.ceil(ticks.length / most) === 0);
+      const powers = d3.range(Math.floor(Math.log10(low)), Math.ceil(Math.log10(high)) + 1);
+      const ticks = powers.flatMap(power => steps.map(step => step * 10 ** power)).filter(v => v >= low && v <= high);
+      if (ticks.length < 3 && steps.length === 3) return spaced(d3.ticks(low, high, pixels / apart), low, high, pixels, apart);
+      if (ticks.length <= pixels / apart || steps.length === 1) return spaced(ticks, low, high, pixels, apart);
     }
   };
-  const thinned = (values, most) => values.filter((_, i) => i % Math.ceil(values.length / most) === 0);
-  const base = (plot, width) => ({
-    width, marginTop: 12, marginRight: 16, ariaLabel: plot.description, style: { fontSize: "11.5px" },
-  });
+  // Plot's own log axis leaves labels out; these have just the ticks and texts that they are given.
+  const axes = (xs, xText, ys, yText) => [
+    Plot.gridX(xs), Plot.gridY(ys), Plot.axisX(xs, { text: xText, label: null, tickSize: 0 }), Plot.axisY(ys, { text: yText, label: null, tickSize: 0 }),
+  ];
+  const padded = (low, high) => { const by = Math.max(1.1, (high / low) ** 0.05); return [low / by, high * by]; };
+  const base = (plot, width) => ({ width, marginTop: 10, marginRight: 20, marginBottom: 28, ariaLabel: plot.description });
   const stroke = line => ({ stroke: `var(--${line.colour})`, strokeDasharray: line.dash || null, strokeWidth: /^(native|container|thread)$/.test(line.colour) ? 2.25 : 1.5 });
 
   // ---- the three kinds ----
@@ -46,10 +50,11 @@
     const points = plot.lines.flatMap(line => line.points.map(([value, z]) => ({ value, z, name: line.name })));
     const [low, high] = d3.extent(points, p => p.value), [bottom, top] = d3.extent(points, p => p.z);
     return Plot.plot({
-      ...base(plot, width), height: 280, marginLeft: 52, marginBottom: 32,
-      x: { type: "log", domain: [low, high], label: null, ticks: logTicks(low, high, width / 75), tickFormat: v => format(v, plot.unit), grid: true },
-      y: { domain: [bottom, top], label: null, ticks: SHARES.map(logit).filter(z => z >= bottom && z <= top), tickFormat: share, grid: true },
+      ...base(plot, width), height: 280, marginLeft: 52,
+      x: { type: "log", domain: [low, high], axis: null },
+      y: { domain: [bottom, top], axis: null },
       marks: [
+        ...axes(logTicks(low, high, width - 72, 64), v => format(v, plot.unit), SHARES.map(logit).filter(z => z >= bottom && z <= top), share),
         ...plot.lines.toReversed().map(line => Plot.line(line.points, { x: p => p[0], y: p => p[1], ...stroke(line) })),
         Plot.tip(points, Plot.pointer({ x: "value", y: "z", title: p => `${p.name}\n${share(p.z)} took at most ${format(p.value, plot.unit)}`, fill: "var(--ground)", stroke: "var(--rule)" })),
       ],
@@ -60,12 +65,13 @@
     const points = plot.lines.flatMap(line => line.points.map(([x, y, from, to, label]) => ({ x, y, from, to, label, name: line.name, colour: `var(--${line.colour})` })));
     const xs = d3.sort(d3.union(points.map(p => p.x))), labels = new Map(points.map(p => [p.x, p.label]));
     const positive = points.every(p => p.y > 0 && p.from > 0), [low, high] = d3.extent(points.flatMap(p => [p.y, p.from, p.to]));
-    const domain = positive ? [low / 1.15, high * 1.15] : [Math.min(0, low), high];
+    const domain = positive ? padded(low, high) : [Math.min(0, low), high];
     return Plot.plot({
-      ...base(plot, width), height: 280, marginLeft: 62, marginBottom: 32,
-      x: { type: xs[0] > 0 ? "log" : "linear", label: null, ticks: thinned(xs, width / 75), tickFormat: x => labels.get(x) ?? String(x), grid: true },
-      y: { type: positive ? "log" : "linear", domain, label: null, ticks: positive ? logTicks(...domain, 7) : 6, tickFormat: v => format(v, plot.unit), grid: true },
+      ...base(plot, width), height: 280, marginLeft: 62,
+      x: { type: xs[0] > 0 ? "log" : "linear", axis: null },
+      y: { type: positive ? "log" : "linear", domain, axis: null },
       marks: [
+        ...axes(xs[0] > 0 ? spaced(xs, xs[0], xs.at(-1), width - 82, 56) : xs, x => labels.get(x), positive ? logTicks(...domain, 240, 32) : d3.ticks(...domain, 6), v => format(v, plot.unit)),
         ...plot.lines.toReversed().map(line => Plot.line(line.points, { x: p => p[0], y: p => p[1], ...stroke(line) })),
         Plot.ruleX(points, { x: "x", y1: "from", y2: "to", stroke: "colour", strokeWidth: 1.5 }),
         Plot.dot(points, { x: "x", y: "y", fill: "colour", r: 2.75 }),
@@ -82,10 +88,11 @@
     const widest = Math.max(d3.max(parts, p => p.to), d3.max(plot.bars, b => b.total ?? 0));
     const fits = p => (p.value / widest) * (width - 20) > 14 + 6.4 * p.name.length;
     return Plot.plot({
-      ...base(plot, width), height: 44 + 62 * plot.bars.length, marginLeft: 4, marginTop: 4, marginBottom: 30,
-      x: { domain: [0, widest], label: null, ticks: Math.max(2, Math.floor(width / 110)), tickFormat: v => (v === 0 ? "0" : format(v, plot.unit)), grid: true },
+      ...base(plot, width), height: 44 + 62 * plot.bars.length, marginLeft: 4, marginTop: 4,
+      x: { domain: [0, widest], axis: null },
       y: { domain: plot.bars.map(b => b.name), axis: null, paddingInner: 0.5, paddingOuter: 0.45 },
       marks: [
+        ...axes(d3.ticks(0, widest, Math.max(3, Math.floor(width / 110))), v => (v === 0 ? "0" : format(v, plot.unit)), [], null),
         Plot.barX(parts, { x1: "from", x2: "to", y: "bar", fill: "colour", fillOpacity: "opacity", stroke: "var(--ground)", strokeWidth: 1, title: p => `${p.name}: ${format(p.value, plot.unit)}` }),
         Plot.text(parts.filter(fits), { x: p => (p.from + p.to) / 2, y: "bar", text: "name", fill: p => (p.opacity > 0.6 ? "var(--ground)" : "var(--text)") }),
         Plot.text(plot.bars, { x: 0, y: "name", text: b => `${b.name}${b.total === null ? "" : `, ${format(b.total, plot.unit)} in all`}`, textAnchor: "start", dy: -24, dx: 1, fill: "var(--text)", fontWeight: 600 }),
