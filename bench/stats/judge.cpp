@@ -30,7 +30,7 @@ class Sum {
     for (const Term& term : terms) {
       std::vector<Pool::Part> parts;
       for (const Batch& batch : term.series->batches)
-        if (batch.placement == term.placement) parts.push_back({cluster_of_pass.at(batch.pass), batch.values});
+        if (batch.placement == term.placement && !batch.values.empty()) parts.push_back({cluster_of_pass.at(batch.pass), batch.values});
       pools_.emplace_back(parts, cluster_of_pass.size());
     }
     for (const Pool& pool : pools_) resamples_.emplace_back(pool);

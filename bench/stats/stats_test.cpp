@@ -288,6 +288,12 @@ TEST(Judge, absolute_figures_and_ratios_against_each_relation) {
   EXPECT_NEAR(judge(row, target("total", at_most, 0, "", Statistic::mean)).value.value(), 602.0 / 6, 1e-9);
 }
 
+TEST(Judge, a_pass_without_samples_counts_for_nothing) {
+  Row row = row_with_targets();
+  row.series[0].batches.push_back({9, Placement::any, {}});
+  EXPECT_DOUBLE_EQ(judge(row, target("total", Target::Relation::at_most, 2, "floor")).value.value(), 2);
+}
+
 TEST(Judge, the_phases_sum_up_to_the_total) {
   const Row row = row_with_targets();
   const Judgement sum = judge(row, target("total", Target::Relation::within, 0.02, "total", Statistic::sum_of_phases));
