@@ -38,11 +38,15 @@ std::string lay_out_nodes(const std::string& folder) {
 LivePipeline::LivePipeline(const std::string& manifest, const std::map<std::string, std::string>& variables) : session_(start(manifest, variables)) {}
 
 Frame LivePipeline::answer(const nlohmann::json& command) {
-  Output& input = session_.input("command");
-  input.send(input.json(command.dump()));
-  if (auto frame = session_.receive("samples", kWatchdog)) return *frame;
-  if (!session_.ended("samples")) throw Unavailable(fmt::format("its nodes gave no answer to {} within {} s", command.dump(), kWatchdog.count()));
-  throw Unavailable(fmt::format("its pipeline ended while it measured {}: exit code {}", command.dump(), session_.wait()));
+  try {
+    Output& input = session_.input("command");
+    input.send(input.json(command.dump()));
+    if (auto frame = session_.receive("samples", kWatchdog)) return *frame;
+    if (!session_.ended("samples")) throw Unavailable(fmt::format("its nodes gave no answer to {} within {} s", command.dump(), kWatchdog.count()));
+  } catch (const Stopped&) {
+    // It ended before it took the command.
+  }
+  throw Unavailable(fmt::format("its pipeline ended over {}: exit code {}", command.dump(), session_.wait()));
 }
 
 std::vector<float> LivePipeline::ask(const nlohmann::json& command) {

@@ -20,9 +20,9 @@ void add_dora_first_frame(RowSpec& row) {
   row.measure = [measure = std::move(row.measure)](Pass& pass) {
     measure(pass);
     pass.measure("dora", [&] {
-      const std::string nodes = lay_out_nodes(pass.folder());
-      pass.version("dora", dora_packages().versions);
-      return std::vector<float>{dora_first_frame_ns(nodes, pass.folder() + "/dora-first-frame")};
+      const DoraFirstFrame first = dora_first_frame(lay_out_nodes(pass.folder()), pass.folder() + "/dora-first-frame");
+      pass.version("dora", first.versions);
+      return std::vector<float>{first.after_ns};
     });
   };
 }

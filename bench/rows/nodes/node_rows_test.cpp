@@ -10,18 +10,17 @@
 #include <algorithm>
 #include <filesystem>
 #include <map>
-#include <optional>
 #include <set>
 
 #include "base/error.hpp"
 #include "base/files.hpp"
+#include "bench/rows/nodes/live_pipeline.hpp"
 #include "executor/container/engine.hpp"
 
 namespace hawse::bench {
 namespace {
 
 using testing::AnyOf;
-using testing::Each;
 using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::Not;
@@ -149,6 +148,17 @@ TEST_F(NodeRows, time_a_chain_of_any_length) {
   OnePass pass(spec, false);
   spec.measure(pass);
   expect_samples(pass, {"1 node", "3 nodes", "10 nodes", "30 nodes", "100 nodes"}, kFastest_ns, kHang_ns);
+}
+
+TEST_F(NodeRows, have_a_reason_where_a_pipeline_fails) {
+  const ScopedDir folder(std::filesystem::temp_directory_path(), "hawse-bench-test-");
+  LivePipeline pipeline(lay_out_nodes(folder.path().string()) + "/ping.yaml");
+  try {
+    pipeline.ask({{"bytes", 64}});  // no count: the node raises
+    FAIL();
+  } catch (const Unavailable& error) {
+    EXPECT_THAT(error.what(), HasSubstr("exit code"));
+  }
 }
 
 class ContainerRows : public NodeRows {

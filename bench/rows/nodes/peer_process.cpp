@@ -9,9 +9,10 @@
 #include <time.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <fstream>
+#include <set>
 #include <sstream>
+#include <utility>
 
 #include "base/error.hpp"
 #include "base/files.hpp"
@@ -62,19 +63,19 @@ std::vector<pid_t> descendants_of(pid_t pid) {
 
 }  // namespace
 
-PeerProcess::PeerProcess(const PeerPackages& packages, const fs::path& folder, const std::vector<std::string>& arguments, const std::map<std::string, std::string>& env)
-    : folder_(folder), shared_memory_prefix_(fmt::format("hawse_bench_{}_", ::getpid())) {
+PeerProcess::PeerProcess(PeerPackages packages, const fs::path& folder, const std::vector<std::string>& arguments, const std::map<std::string, std::string>& env)
+    : packages_(std::move(packages)), folder_(folder), shared_memory_prefix_(fmt::format("hawse_bench_{}_", ::getpid())) {
   fs::create_directories(folder_);
   commands_ = named_pipe(folder_ / "command");
   answers_ = named_pipe(folder_ / "answer");
   const UniqueFd log(::open((folder_ / "log").c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | O_APPEND, 0600));
   if (!log) throw Error::from_errno("open", (folder_ / "log").string());
   SpawnOptions options;
-  options.argv = {packages.python.string()};
+  options.argv = {packages_.python.string()};
   options.argv.insert(options.argv.end(), arguments.begin(), arguments.end());
   options.env = current_environment();
-  options.env["PATH"] = packages.python.parent_path().string() + ":" + options.env["PATH"];
-  options.env["PYTHONPATH"] = packages.folder.string();
+  options.env["PATH"] = packages_.python.parent_path().string() + ":" + options.env["PATH"];
+  options.env["PYTHONPATH"] = packages_.folder.string();
   options.env["PYTHONDONTWRITEBYTECODE"] = "1";
   options.env["HAWSE_BENCH_CHANNEL"] = folder_.string();
   options.env["HAWSE_BENCH_PREFIX"] = shared_memory_prefix_;
@@ -91,14 +92,25 @@ PeerProcess::~PeerProcess() {
   } catch (const std::exception&) {
     // It doesn't read any more: it is ended below.
   }
-  if (!ended_within(process_, kGrace)) {
-    for (const pid_t pid : descendants_of(process_.pid())) ::kill(pid, SIGKILL);
-    process_.signal(SIGKILL);
-  }
+  if (!ended_within(process_, kGrace)) end_by_force();
   process_.wait();
   std::error_code error;
   for (const auto& entry : fs::directory_iterator("/dev/shm", error))
     if (entry.path().filename().string().starts_with(shared_memory_prefix_)) fs::remove(entry.path(), error);
+}
+
+// A peer that is killed can't remove its shared memory: what it had mapped of /dev/shm goes with it.
+void PeerProcess::end_by_force() {
+  std::set<std::string> mapped;
+  auto pids = descendants_of(process_.pid());
+  pids.push_back(process_.pid());
+  for (const pid_t pid : pids) {
+    std::ifstream maps(fmt::format("/proc/{}/maps", pid));
+    for (std::string line; std::getline(maps, line);)
+      if (const auto at = line.find("/dev/shm/"); at != std::string::npos) mapped.insert(line.substr(at));
+  }
+  for (const pid_t pid : pids) ::kill(pid, SIGKILL);
+  for (const auto& file : mapped) ::unlink(file.c_str());
 }
 
 void PeerProcess::tell(json command) {

@@ -6,10 +6,10 @@
 // Threading: one thread.
 #pragma once
 
-#include <nlohmann/json.hpp>
 #include <chrono>
 #include <filesystem>
 #include <map>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
@@ -22,14 +22,14 @@ struct PeerPackages {
   std::string versions;  // "iceoryx2 0.10.0, numpy 2.4.6"
 };
 
-// state_dir()/bench/store holds them. Throws Unavailable with uv's own last line. One attempt a run: what failed once fails again without one.
-const PeerPackages& dora_packages();
-const PeerPackages& iceoryx2_packages();
+// Installed at the first call, into state_dir()/bench/store. Throws Unavailable with uv's own last line.
+PeerPackages dora_packages();
+PeerPackages iceoryx2_packages();
 
 class PeerProcess {
  public:
   // arguments: of the packages' Python. folder: an empty one for its named pipes and working files. env: beside what every peer gets.
-  PeerProcess(const PeerPackages&, const std::filesystem::path& folder, const std::vector<std::string>& arguments, const std::map<std::string, std::string>& env);
+  PeerProcess(PeerPackages, const std::filesystem::path& folder, const std::vector<std::string>& arguments, const std::map<std::string, std::string>& env);
   PeerProcess(const PeerProcess&) = delete;
   PeerProcess& operator=(const PeerProcess&) = delete;
   ~PeerProcess();
@@ -38,11 +38,14 @@ class PeerProcess {
   // The next answer that carries this id. Throws Unavailable with the process's last line where it ended, or gave none in time.
   nlohmann::json answer(int id, std::chrono::milliseconds timeout);
   nlohmann::json ask(nlohmann::json command);
+  const std::string& versions() const noexcept { return packages_.versions; }
   std::int64_t started_ns() const noexcept { return started_ns_; }  // CLOCK_MONOTONIC, just before it was started
 
  private:
   std::string last_line() const;
+  void end_by_force();
 
+  PeerPackages packages_;
   std::filesystem::path folder_;
   std::string shared_memory_prefix_;
   UniqueFd commands_, answers_;

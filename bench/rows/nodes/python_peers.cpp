@@ -11,8 +11,14 @@ namespace {
 using nlohmann::json;
 using std::chrono::milliseconds;
 
-std::vector<std::string> dora_run(const PeerPackages& packages, const std::string& nodes) {
-  return {(packages.folder / "bin" / "dora").string(), "run", nodes + "/dora.yml"};
+PeerProcess dora_run(const std::string& nodes, const std::string& folder, const std::map<std::string, std::string>& env) {
+  const PeerPackages packages = dora_packages();
+  return PeerProcess(packages, folder, {(packages.folder / "bin" / "dora").string(), "run", nodes + "/dora.yml"}, env);
+}
+
+std::map<std::string, std::string> pool_of(std::uint64_t bytes) {
+  if (bytes == 0) return {};
+  return {{"DORA_NODE_SHM_POOL_SIZE", std::to_string(bytes)}};
 }
 
 }  // namespace
@@ -24,11 +30,7 @@ std::vector<float> Iceoryx2Wheel::round_trips(std::size_t count, std::size_t byt
   return process_.ask({{"count", count}, {"bytes", bytes}, {"wait", polling ? "polling" : "sleeping"}, {"written", written}}).at("samples");
 }
 
-DoraFlow::DoraFlow(const std::string& nodes, const std::string& folder, std::uint64_t pool_bytes)
-    : process_(dora_packages(), folder, dora_run(dora_packages(), nodes),
-               pool_bytes == 0 ? std::map<std::string, std::string>{} : std::map<std::string, std::string>{{"DORA_NODE_SHM_POOL_SIZE", std::to_string(pool_bytes)}}) {
-  connect();
-}
+DoraFlow::DoraFlow(const std::string& nodes, const std::string& folder, std::uint64_t pool_bytes) : process_(dora_run(nodes, folder, pool_of(pool_bytes))) { connect(); }
 
 // dora drops what is sent before its two nodes have found each other, without saying so: short bursts until one gets through.
 void DoraFlow::connect() {
@@ -49,10 +51,10 @@ DoraAnswer DoraFlow::ask(std::size_t count, std::size_t bytes, std::int64_t gap_
   return {answer.at("samples"), answer.at("lost")};
 }
 
-float dora_first_frame_ns(const std::string& nodes, const std::string& folder) {
-  PeerProcess process(dora_packages(), folder, dora_run(dora_packages(), nodes), {{"HAWSE_BENCH_FIRST_FRAME", "1"}});
+DoraFirstFrame dora_first_frame(const std::string& nodes, const std::string& folder) {
+  PeerProcess process = dora_run(nodes, folder, {{"HAWSE_BENCH_FIRST_FRAME", "1"}});
   const std::int64_t first_ns = process.answer(0, milliseconds(60'000)).at("first_ns");
-  return static_cast<float>(first_ns - process.started_ns());
+  return {static_cast<float>(first_ns - process.started_ns()), process.versions()};
 }
 
 }  // namespace hawse::bench

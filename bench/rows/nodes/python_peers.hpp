@@ -16,6 +16,7 @@ class Iceoryx2Wheel {
  public:
   Iceoryx2Wheel(const std::string& nodes, const std::string& folder);
   std::vector<float> round_trips(std::size_t count, std::size_t bytes, bool polling, bool written);  // ns
+  const std::string& versions() const noexcept { return process_.versions(); }
 
  private:
   PeerProcess process_;
@@ -31,13 +32,17 @@ class DoraFlow {
  public:
   DoraFlow(const std::string& nodes, const std::string& folder, std::uint64_t pool_bytes = 0);
   DoraAnswer ask(std::size_t count, std::size_t bytes, std::int64_t gap_ns);
+  const std::string& versions() const noexcept { return process_.versions(); }
 
  private:
   void connect();
   PeerProcess process_;
 };
 
-// From the start of `dora run` to the first frame in the second of two Python nodes, ns.
-float dora_first_frame_ns(const std::string& nodes, const std::string& folder);
+struct DoraFirstFrame {
+  float after_ns = 0;  // the start of `dora run`, in the second of two Python nodes
+  std::string versions;
+};
+DoraFirstFrame dora_first_frame(const std::string& nodes, const std::string& folder);
 
 }  // namespace hawse::bench

@@ -54,7 +54,7 @@ void measure_round_trip(Pass& pass) {
     calls.emplace_back([&] {
       const bool touches = ends.payload == Payload::written_and_read;
       if (ends.role == Role::peer && peer) {
-        pass.version(ends.key, iceoryx2_packages().versions);
+        pass.version(ends.key, peer->versions());
         pass.measure(ends.key, [&] { return peer->round_trips(count, kMiB, ends.wait == Wait::polling, touches); });
       } else if (ends.role == Role::ours && ends.wait == Wait::sleeping) {
         if (const auto& ours = touches ? written : ping) pass.measure(ends.key, [&] { return ours->ask({{"count", count}, {"bytes", kMiB}}); });
@@ -100,27 +100,42 @@ const std::string kLarger = "dora, larger pool 40 MiB";
 std::string ours(const char* size) { return fmt::format("hawse {}", size); }
 std::string doras(const char* size) { return fmt::format("dora {}", size); }
 
-void measure_one_way(Pass& pass) {
-  const std::string nodes = lay_out_nodes(pass.folder());
+// The first frames of a size touch their memory for the first time: in ours, too, these aren't counted.
+DoraFlow& warm(DoraFlow& flow, const Size& size) {
+  flow.ask(2, size.bytes, size.gap_ns);
+  return flow;
+}
+
+std::size_t frames(const Pass& pass, const Size& size) { return pass.samples(size.quick, size.full); }
+
+void measure_ours(Pass& pass, const std::string& nodes) {
   const auto stream = made_for(pass, {ours("64 B"), ours("1 MiB"), ours("40 MiB")},
                                [&] { return started(nodes + "/stream.yaml", {{"count", 3}, {"bytes", kSizes[2].bytes}, {"gap_ns", 1'000'000}}); });
-  const auto dora = made_for(pass, {doras("64 B"), doras("1 MiB"), doras("40 MiB")}, [&] { return std::make_unique<DoraFlow>(nodes, pass.folder() + "/dora"); });
-  const auto larger = made_for(pass, {kLarger}, [&] { return std::make_unique<DoraFlow>(nodes, pass.folder() + "/dora-larger", kLargerPool_bytes); });
-  std::vector<std::function<void()>> calls;
+  if (!stream) return;
+  for (const Size& size : kSizes)
+    pass.measure(ours(size.name), [&] { return stream->ask({{"count", frames(pass, size)}, {"bytes", size.bytes}, {"gap_ns", size.gap_ns}}); });
+}
+
+// One dataflow at a time: two find each other over the network and slow each other down.
+void measure_dora(Pass& pass, const std::string& nodes) {
+  const auto flow = made_for(pass, {doras("64 B"), doras("1 MiB"), doras("40 MiB")}, [&] { return std::make_unique<DoraFlow>(nodes, pass.folder() + "/dora"); });
+  if (!flow) return;
   for (const Size& size : kSizes) {
-    const std::size_t count = pass.samples(size.quick, size.full);
-    const auto by_dora = [&pass, &size, count](const std::string& key, const std::unique_ptr<DoraFlow>& flow) {
-      if (!flow) return;
-      pass.version(key, dora_packages().versions);
-      pass.measure(key, [&] { return flow->ask(count, size.bytes, size.gap_ns).samples; });
-    };
-    calls.emplace_back([&pass, &size, &stream, count] {
-      if (stream) pass.measure(ours(size.name), [&] { return stream->ask({{"count", count}, {"bytes", size.bytes}, {"gap_ns", size.gap_ns}}); });
-    });
-    calls.emplace_back([&size, &dora, by_dora] { by_dora(doras(size.name), dora); });
-    if (size.bytes == kSizes[2].bytes) calls.emplace_back([&larger, by_dora] { by_dora(kLarger, larger); });
+    pass.version(doras(size.name), flow->versions());
+    pass.measure(doras(size.name), [&] { return warm(*flow, size).ask(frames(pass, size), size.bytes, size.gap_ns).samples; });
   }
-  pass.interleave(std::move(calls));
+}
+
+void measure_larger_pool(Pass& pass, const std::string& nodes) {
+  const auto flow = made_for(pass, {kLarger}, [&] { return std::make_unique<DoraFlow>(nodes, pass.folder() + "/dora-larger", kLargerPool_bytes); });
+  if (!flow) return;
+  pass.version(kLarger, flow->versions());
+  pass.measure(kLarger, [&] { return warm(*flow, kSizes[2]).ask(frames(pass, kSizes[2]), kSizes[2].bytes, kSizes[2].gap_ns).samples; });
+}
+
+void measure_one_way(Pass& pass) {
+  const std::string nodes = lay_out_nodes(pass.folder());
+  pass.interleave({[&] { measure_ours(pass, nodes); }, [&] { measure_dora(pass, nodes); }, [&] { measure_larger_pool(pass, nodes); }});
 }
 
 RowSpec one_way() {
@@ -165,32 +180,37 @@ void tell_lost(Pass& pass, const std::string& key, double lost, std::size_t of, 
              .ok = judged ? std::optional<bool>(lost == 0) : std::nullopt});
 }
 
-void measure_rate(Pass& pass) {
-  const std::string nodes = lay_out_nodes(pass.folder());
+void measure_our_rates(Pass& pass, const std::string& nodes) {
   const auto stream = made_for(pass, {ours("64 B"), ours("1 MiB")}, [&] { return started(nodes + "/stream.yaml", {{"count", 1000}, {"bytes", kMiB}, {"gap_ns", 0}}); });
-  const auto dora = made_for(pass, {doras("64 B"), doras("1 MiB")}, [&] { return std::make_unique<DoraFlow>(nodes, pass.folder() + "/dora"); });
-  std::vector<std::function<void()>> calls;
-  for (const Rate& rate : kRates) {
-    calls.emplace_back([&pass, &rate, &stream] {
-      for (std::size_t i = 0; stream && i < pass.samples(2, 5); ++i) {
-        pass.measure(ours(rate.name), [&] {
-          const auto answer = stream->ask({{"count", rate.count}, {"bytes", rate.bytes}, {"gap_ns", 0}});
-          tell_lost(pass, ours(rate.name), answer.at(1), rate.count, true);
-          return std::vector<float>{answer.at(0)};
-        });
-      }
-    });
-    calls.emplace_back([&pass, &rate, &dora] {
-      if (!dora) return;
-      pass.version(doras(rate.name), dora_packages().versions);
-      pass.measure(doras(rate.name), [&] {
-        const DoraAnswer answer = dora->ask(rate.dora_count, rate.bytes, 0);
-        tell_lost(pass, doras(rate.name), static_cast<double>(answer.lost), rate.dora_count, false);
-        return answer.samples;
+  if (!stream) return;
+  for (std::size_t i = 0; i < pass.samples(2, 5); ++i) {
+    for (const Rate& rate : kRates) {
+      pass.measure(ours(rate.name), [&] {
+        const auto answer = stream->ask({{"count", rate.count}, {"bytes", rate.bytes}, {"gap_ns", 0}});
+        tell_lost(pass, ours(rate.name), answer.at(1), rate.count, true);
+        return std::vector<float>{answer.at(0)};
       });
+    }
+  }
+}
+
+void measure_doras_rates(Pass& pass, const std::string& nodes) {
+  const auto flow = made_for(pass, {doras("64 B"), doras("1 MiB")}, [&] { return std::make_unique<DoraFlow>(nodes, pass.folder() + "/dora"); });
+  if (!flow) return;
+  for (const Rate& rate : kRates) {
+    pass.version(doras(rate.name), flow->versions());
+    pass.measure(doras(rate.name), [&] {
+      flow->ask(100, rate.bytes, 0);
+      const DoraAnswer answer = flow->ask(rate.dora_count, rate.bytes, 0);
+      tell_lost(pass, doras(rate.name), static_cast<double>(answer.lost), rate.dora_count, false);
+      return answer.samples;
     });
   }
-  pass.interleave(std::move(calls));
+}
+
+void measure_rate(Pass& pass) {
+  const std::string nodes = lay_out_nodes(pass.folder());
+  pass.interleave({[&] { measure_our_rates(pass, nodes); }, [&] { measure_doras_rates(pass, nodes); }});
 }
 
 RowSpec rate() {
