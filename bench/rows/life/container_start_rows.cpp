@@ -106,7 +106,7 @@ void measure(Pass& pass) {
   const auto numpy = load_pipeline(scenario(pass, "start_python_numpy.yaml"), moved_to(ExecutorKind::container));
   pass.progress("image");
   const std::string image = prepare(*executor, *bare.find("node")).image;
-  pass.version(kEngine, "Docker Engine API " + engine->api());
+  pass.version(kEngine, fmt::format("{}, API {}", engine->version().engine, engine->api()));
   if (pass.wants(kDocker)) pass.version(kDocker, docker_version());
   unsigned number = 0;
   pass.interleave({[&] { measure_node(pass, bare, samples); },
@@ -128,7 +128,7 @@ RowSpec container_row() {
   spec.series = {series(kNode)};
   for (const Phase& each : kPhases) spec.series.push_back(phase(each.key, kNode));
   for (const auto& each : {series(kNumpy), series(kWarm), series(kEngine, Role::floor), series(kDocker, Role::peer)}) spec.series.push_back(each);
-  Target sum = at_most("the phases sum to the total within 5 %", kNode, 0.05);
+  Target sum = at_most("the phases sum to the total within 5 %", kNode, 0.05, kNode);
   sum.statistic = Statistic::sum_of_phases;
   sum.relation = Target::Relation::within;
   spec.row.targets = {at_most("≤ 1.3 × the engine's own create + start of `true`", kNode, 1.3, kEngine), sum, at_most("≤ 5 ms warm", kWarm, 5e6)};

@@ -20,6 +20,8 @@ namespace fs = std::filesystem;
 const json kPython = {{"node", "bare.py:Ends"}};
 const json kContainer = {{"node", "bare.py:Ends"}, {"executor", "container"}};
 
+std::string counted(unsigned number, const char* noun) { return fmt::format("{} {}{}", number, noun, number == 1 ? "" : "s"); }
+
 // Of a whole session: from its begin until every node is ready.
 double session_start_ns(const pipeline::Pipeline& pipeline) {
   LiveSession session(pipeline);
@@ -31,7 +33,7 @@ double session_start_ns(const pipeline::Pipeline& pipeline) {
 RowSpec python_nodes() {
   RowSpec spec = row("growth/python-nodes", kGrowth, "Start-up of many native Python nodes in one session",
                      "from the session's begin until all its nodes are ready: Python processes without packages, and one sink");
-  for (const unsigned nodes : {1u, 10u, 100u}) spec.series.push_back(at(fmt::format("{} nodes", nodes), "python process", nodes, "nodes"));
+  for (const unsigned nodes : {1u, 10u, 100u}) spec.series.push_back(at(counted(nodes, "node"), "python process", nodes, "nodes"));
   spec.row.targets = {at_most("100 native Python nodes ≤ 0.5 s", "100 nodes", 0.5e9)};
   spec.quick_passes = 1;
   spec.full_passes = 5;
@@ -40,7 +42,7 @@ RowSpec python_nodes() {
     std::vector<std::function<void()>> calls;
     for (const unsigned nodes : {1u, 10u, 100u})
       calls.emplace_back([&pass, nodes] {
-        pass.measure(fmt::format("{} nodes", nodes), [&] { return std::vector{static_cast<float>(session_start_ns(many_sources(pass, nodes, kPython)))}; });
+        pass.measure(counted(nodes, "node"), [&] { return std::vector{static_cast<float>(session_start_ns(many_sources(pass, nodes, kPython)))}; });
       });
     pass.interleave(calls);
   };
@@ -52,7 +54,7 @@ RowSpec containers() {
   RowSpec spec = row("growth/containers", kGrowth, "Containers started together",
                      "from the session's begin until all its nodes are ready: Python nodes without packages in containers, image cached; \"one after another\" is 20 times the mean of the "
                      "sessions with a single container that the same pass has started");
-  for (const unsigned nodes : {1u, 5u, 20u}) spec.series.push_back(at(fmt::format("{} containers", nodes), "together", nodes, "containers"));
+  for (const unsigned nodes : {1u, 5u, 20u}) spec.series.push_back(at(counted(nodes, "container"), "together", nodes, "containers"));
   spec.series.push_back(at(kSum, "one after another", 20, "containers", Role::floor));
   spec.row.targets = {at_most("20 together ≤ 0.5 × the sum", "20 containers", 0.5, kSum)};
   spec.quick_passes = 1;
@@ -63,7 +65,7 @@ RowSpec containers() {
     const auto take = [&pass](unsigned nodes) { return static_cast<float>(session_start_ns(many_sources(pass, nodes, kContainer))); };
     const auto single = [&] {
       std::vector<float> singles;
-      pass.measure("1 containers", [&] { return singles = repeated(pass.samples(2, 5), [&] { return take(1); }); });
+      pass.measure("1 container", [&] { return singles = repeated(pass.samples(2, 5), [&] { return take(1); }); });
       double sum = 0;
       for (const float value : singles) sum += value;
       if (!singles.empty()) pass.keep(kSum, {static_cast<float>(sum / static_cast<double>(singles.size()) * 20)});

@@ -5,11 +5,15 @@
 
 #include <gmock/gmock.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
 #include <set>
+#include <thread>
 
 #include "bench/core/runner.hpp"
+#include "bench/rows/life/processes.hpp"
 #include "bench/rows/life/row_parts.hpp"
 
 namespace hawse::bench {
@@ -112,6 +116,15 @@ TEST(LifeRows, tell_a_containers_start_apart_into_phases_that_make_up_most_of_it
   EXPECT_GE(sum, figure(row, "container") / 2);
   EXPECT_GT(figure(row, "engine: create and start `true`"), 0);
   EXPECT_THAT(why_missing(row, "docker run --rm IMAGE true"), HasSubstr("--peers"));
+}
+
+TEST(Processes, see_the_work_and_the_wake_ups_of_this_one) {
+  const auto cpu_ns = life::cpu_ns(::getpid()), wake_ups = life::wake_ups(::getpid());
+  for (const auto until_ns = life::now_ns() + 30'000'000; life::now_ns() < until_ns;) {
+  }
+  std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  EXPECT_GT(life::cpu_ns(::getpid()), cpu_ns);
+  EXPECT_GT(life::wake_ups(::getpid()), wake_ups);
 }
 
 TEST(LifeRows, weigh_nodes) {

@@ -81,12 +81,24 @@ void cpus_met(Pass& pass, const std::string& executor) {
 }
 
 void measure(Pass& pass, const std::string& executor) {
-  if (executor == "container") engine_or_unavailable();
+  if (executor == "container") {
+    try {
+      engine_or_unavailable();
+    } catch (const Unavailable& error) {
+      for (const char* what : {"out of memory, ", "killed, "}) pass.missing(what + executor, error.what());
+      return;
+    }
+  }
   pass.measure("out of memory, " + executor, [&] { return repeated(pass.samples(1, 3), [&] { return memory_met(pass, executor); }); });
   pass.measure("killed, " + executor, [&] { return repeated(pass.samples(1, 3), [&] { return killed(pass, executor); }); });
   if (pass.number() != 0) return;
-  pids_met(pass, executor);
-  cpus_met(pass, executor);
+  for (const auto& [limit, meet] : {std::pair("pids limit", &pids_met), std::pair("cpus limit", &cpus_met)}) {
+    try {
+      meet(pass, executor);
+    } catch (const Unavailable& error) {
+      pass.fact({limit, executor, error.what(), std::nullopt});
+    }
+  }
 }
 
 }  // namespace
@@ -104,14 +116,7 @@ void add_limit_rows(std::vector<RowSpec>& rows) {
   spec.full_passes = 5;
   spec.seconds_a_pass = 6;
   spec.measure = [](Pass& pass) {
-    const auto contained = [&] {
-      try {
-        measure(pass, "container");
-      } catch (const Unavailable& error) {
-        for (const char* key : {"out of memory, container", "killed, container"}) pass.missing(key, error.what());
-      }
-    };
-    pass.interleave({[&] { measure(pass, "process"); }, contained});
+    pass.interleave({[&] { measure(pass, "process"); }, [&] { measure(pass, "container"); }});
   };
   rows.push_back(std::move(spec));
 }
