@@ -84,6 +84,7 @@ time.sleep(1000)
   ASSERT_TRUE(fs::exists(shared));
   peer_.reset();
   EXPECT_FALSE(fs::exists(shared));
+  for (int i = 0; i < 500 && runs(child); ++i) ::usleep(10'000);  // SIGKILL takes its moment
   EXPECT_FALSE(runs(child));
 }
 

@@ -3,6 +3,9 @@
 // Python nodes, processes of their own: round trip beside iceoryx2's wheel, one way and frames a second beside dora.
 #include <fmt/format.h>
 
+#include <map>
+#include <memory>
+
 #include "bench/rows/nodes/live_pipeline.hpp"
 #include "bench/rows/nodes/python_peers.hpp"
 #include "bench/rows/nodes/row_groups.hpp"
@@ -175,26 +178,36 @@ struct Rate {
 };
 constexpr Rate kRates[] = {{"64 B", 64, 20'000, 5'000, 300e3}, {"1 MiB", kMiB, 10'000, 500, 100e3}};
 
-void tell_lost(Pass& pass, const std::string& key, double lost, std::size_t of, bool judged) {
-  pass.fact({.what = "frames lost of " + std::to_string(of) + ", " + key.substr(key.find(' ') + 1), .variant = key.substr(0, key.find(' ')), .seen = fmt::format("{:.0f}", lost),
-             .ok = judged ? std::optional<bool>(lost == 0) : std::nullopt});
+// Over all passes of a run: the last fact of a name stands.
+struct Lost {
+  std::size_t frames = 0, of = 0;
+};
+using LostBySeries = std::map<std::string, Lost>;
+
+void tell_lost(Pass& pass, LostBySeries& all, const std::string& key, double frames, std::size_t of, bool judged) {
+  Lost& lost = all[key];
+  lost.frames += static_cast<std::size_t>(frames);
+  lost.of += of;
+  const auto space = key.find(' ');
+  pass.fact({.what = "frames lost, " + key.substr(space + 1), .variant = key.substr(0, space), .seen = fmt::format("{} of {}", lost.frames, lost.of),
+             .ok = judged ? std::optional<bool>(lost.frames == 0) : std::nullopt});
 }
 
-void measure_our_rates(Pass& pass, const std::string& nodes) {
+void measure_our_rates(Pass& pass, const std::string& nodes, LostBySeries& lost) {
   const auto stream = made_for(pass, {ours("64 B"), ours("1 MiB")}, [&] { return started(nodes + "/stream.yaml", {{"count", 1000}, {"bytes", kMiB}, {"gap_ns", 0}}); });
   if (!stream) return;
   for (std::size_t i = 0; i < pass.samples(2, 5); ++i) {
     for (const Rate& rate : kRates) {
       pass.measure(ours(rate.name), [&] {
         const auto answer = stream->ask({{"count", rate.count}, {"bytes", rate.bytes}, {"gap_ns", 0}});
-        tell_lost(pass, ours(rate.name), answer.at(1), rate.count, true);
+        tell_lost(pass, lost, ours(rate.name), answer.at(1), rate.count, true);
         return std::vector<float>{answer.at(0)};
       });
     }
   }
 }
 
-void measure_doras_rates(Pass& pass, const std::string& nodes) {
+void measure_doras_rates(Pass& pass, const std::string& nodes, LostBySeries& lost) {
   const auto flow = made_for(pass, {doras("64 B"), doras("1 MiB")}, [&] { return std::make_unique<DoraFlow>(nodes, pass.folder() + "/dora"); });
   if (!flow) return;
   for (const Rate& rate : kRates) {
@@ -202,15 +215,15 @@ void measure_doras_rates(Pass& pass, const std::string& nodes) {
     pass.measure(doras(rate.name), [&] {
       flow->ask(100, rate.bytes, 0);
       const DoraAnswer answer = flow->ask(rate.dora_count, rate.bytes, 0);
-      tell_lost(pass, doras(rate.name), static_cast<double>(answer.lost), rate.dora_count, false);
+      tell_lost(pass, lost, doras(rate.name), static_cast<double>(answer.lost), rate.dora_count, false);
       return answer.samples;
     });
   }
 }
 
-void measure_rate(Pass& pass) {
+void measure_rate(Pass& pass, LostBySeries& lost) {
   const std::string nodes = lay_out_nodes(pass.folder());
-  pass.interleave({[&] { measure_our_rates(pass, nodes); }, [&] { measure_doras_rates(pass, nodes); }});
+  pass.interleave({[&] { measure_our_rates(pass, nodes, lost); }, [&] { measure_doras_rates(pass, nodes, lost); }});
 }
 
 RowSpec rate() {
@@ -236,7 +249,7 @@ RowSpec rate() {
   }
   spec.placement = true;
   spec.seconds_a_pass = 1;
-  spec.measure = measure_rate;
+  spec.measure = [lost = std::make_shared<LostBySeries>()](Pass& pass) { measure_rate(pass, *lost); };
   return spec;
 }
 
