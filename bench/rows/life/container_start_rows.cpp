@@ -24,12 +24,12 @@ constexpr const char* kEngine = "engine: create and start `true`";
 constexpr const char* kDocker = "docker run --rm IMAGE true";
 constexpr const char* kWarm = "container, warm";
 
+// Of `phases_ms`, `create`, `import` and `setup` are durations; `join` and `interpreter` say when, counted from the launch.
 struct Phase {
   const char* key;
-  const char* until;  // cumulative phases: since the launch; "" : a duration of its own
-  const char* since;
+  const char* until;
+  const char* since;  // "": `until` is a duration, or counted from the launch
 };
-// `create`, `import` and `setup` are durations; `join` and `interpreter` say when, since the launch.
 constexpr Phase kPhases[] = {{"create (layers)", "create", ""},
                              {"start (namespaces, init)", "join", "create"},
                              {"interpreter", "interpreter", "join"},
