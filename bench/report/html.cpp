@@ -76,8 +76,7 @@ std::string targets(const RowView& row) {
 std::string headline(const RowView& row, const Palette& palette) {
   std::string text = fmt::format("<tr role=\"row\"><th role=\"rowheader\" scope=\"row\"><a href=\"#{}\">{}</a>", anchor_of(*row.row), escape(row.row->title));
   text += span("tag", name_of(row.placement));
-  if (!row.kinds_differ && !row.series.empty()) text += span("note", kind_of(row.series.front().spec()));
-  text += "</th>";
+  text += span("note", kind_of(row)) + "</th>";
   if (!row.has_figure() && !row.row->missing.empty())
     return text + fmt::format("<td role=\"cell\" colspan=\"4\" data-column=\"Figure\"><span class=\"none\">no figure</span>{}</td>{}</tr>", span("note", row.row->missing), column("Target", {}, row, palette, targets(row)));
   std::string peers;

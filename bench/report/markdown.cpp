@@ -59,7 +59,7 @@ std::string targets(const RowView& row) {
 }
 
 std::string headline(const RowView& row) {
-  const std::string title = escape(row.row->title) + (row.placement == Placement::any ? "" : fmt::format(" · {}", name_of(row.placement)));
+  const std::string title = escape(row.row->title) + (row.placement == Placement::any ? "" : fmt::format(" · {}", name_of(row.placement))) + (kind_of(row).empty() ? "" : "<br>" + kind_of(row));
   if (!row.has_figure() && !row.row->missing.empty()) return fmt::format("| {} | no figure: {} | – | – | – | {} |\n", title, escape(row.row->missing), targets(row));
   return fmt::format("| {} | {} | {} | {} | {} | {} |\n", title, cells(row.native, row, facts_cell(*row.row, false)), cells(row.container, row, facts_cell(*row.row, true)), peers(row), cells(row.floors, row), targets(row));
 }
@@ -113,8 +113,8 @@ std::string machine(const Run& run) {
 
 std::string to_markdown(const Run& run) {
   const RunView view = view_of(run);
-  std::string command = escape(run.command);
-  for (auto at = command.find("--"); at != std::string::npos; at = command.find("--", at + 3)) command.insert(at + 1, " ");  // "--" may not stand in a comment
+  std::string command;  // nothing but ">" could end the comment
+  for (const char c : run.command) command += c == '>' ? "&gt;" : std::string(1, static_cast<unsigned char>(c) < ' ' ? ' ' : c);
   std::string text = fmt::format("<!-- Generated from run {} of: {} -->\n# Benchmarks\n\n{}\n\n**Does it keep its word? {}.** {}.\n\n", run.id, command, kWhatItIs, verdict_of(view), escape(provenance_of(run)));
   text += fmt::format("{}\n\n{}\n\n{}\n", kExplainCell, kExplainRoles, escape(explain_placement(run)));
   text += "\n## The table\n";

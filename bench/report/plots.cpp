@@ -55,7 +55,7 @@ void add_key(Plot& plot, PlotKey key) {
 
 json line_of(const PlotKey& key, json points) { return {{"name", key.name}, {"colour", key.colour}, {"dash", key.dash}, {"points", std::move(points)}}; }
 
-// Quantiles at equal steps of the logit, so that both tails have points enough; all samples where there are few.
+// Quantiles at equal steps of the logit, so that both tails have points enough; all samples where there are few. Sample i of n stands at (i + 1/2) / n.
 json quantiles_of(const SeriesView& series) {
   std::vector<float> sorted;
   for (const auto pass : passes_of(*series.series, *series.shown)) sorted.insert(sorted.end(), pass.begin(), pass.end());
@@ -66,7 +66,7 @@ json quantiles_of(const SeriesView& series) {
   const std::size_t wanted = std::min(kQuantiles, sorted.size());
   for (std::size_t i = 0; i < wanted; ++i) {
     const double p = sorted.size() <= kQuantiles ? (static_cast<double>(i) + 0.5) / count : 1 / (1 + std::exp(last - 2 * last * static_cast<double>(i) / static_cast<double>(wanted - 1)));
-    points.push_back({rounded(percentile(sorted, p * 100)), rounded(std::log(p / (1 - p)))});
+    points.push_back({rounded(percentile(sorted, 100 * (p * count - 0.5) / (count - 1))), rounded(std::log(p / (1 - p)))});
   }
   return points;
 }

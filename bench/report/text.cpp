@@ -146,11 +146,14 @@ void as_table(Terminal& out, const RowView& row) {
   for (const TargetView& target : row.targets) targets.push_back(target_of(target));
   auto native = column(row.native, row, facts_cell(*row.row, false));
   if (!row.row->missing.empty()) native = {{"no figure: " + row.row->missing, kDim}};
-  out.cells({{{title_of(row), kBold}}, native, column(row.container, row, facts_cell(*row.row, true)), targets}, {each, each, each, last});
+  std::vector<Piece> title = {{title_of(row), kBold}};
+  if (!kind_of(row).empty()) title.push_back({kind_of(row), kDim});
+  out.cells({title, native, column(row.container, row, facts_cell(*row.row, true)), targets}, {each, each, each, last});
 }
 
 void as_lines(Terminal& out, const RowView& row) {
   out.paragraph({title_of(row), kBold}, "", "  ");
+  if (!kind_of(row).empty()) out.paragraph({kind_of(row), kDim}, "  ", "    ");
   if (!row.row->missing.empty()) out.paragraph({"no figure: " + row.row->missing, kDim}, "  ", "    ");
   const auto show = [&](const char* name, const std::vector<Line>& lines, const std::string& facts) {
     if (!facts.empty()) out.paragraph({fmt::format("{} {}", name, facts)}, "  ", "    ");

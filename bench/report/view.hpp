@@ -57,6 +57,10 @@ struct Phases {
 };
 
 struct RowView {
+  RowView() = default;
+  RowView(RowView&&) = default;  // moves only: its parts point at its series
+  RowView& operator=(RowView&&) = default;
+
   const Row* row = nullptr;
   Placement placement = Placement::any;
   std::vector<SeriesView> series;
@@ -83,6 +87,7 @@ struct RunView {
 };
 
 RunView view_of(const Run&);
+RunView view_of(Run&&) = delete;  // it must outlive the view
 
 bool is_growth(const SeriesSpec&);
 const std::string& variant_of(const SeriesSpec&);

@@ -78,6 +78,8 @@ std::string kind_of(const SeriesSpec& spec) {
   return wait + (wait.empty() || payload.empty() ? "" : ", ") + payload;
 }
 
+std::string kind_of(const RowView& row) { return row.kinds_differ || row.series.empty() ? "" : kind_of(row.series.front().spec()); }
+
 std::string phase_label(const SeriesSpec& spec) {
   if (!spec.key.starts_with(spec.phase_of) || spec.key.size() == spec.phase_of.size()) return spec.key;
   const auto start = spec.key.find_first_not_of(" :/.-", spec.phase_of.size());

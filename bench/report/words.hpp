@@ -18,6 +18,7 @@ const char* name_of(Payload);    // "untouched", "written and read", ""
 const char* name_of(Role);       // "Hawsepipe", "peer", "floor"
 const char* name_of(Met);        // "met", "MISSED", "no figure"
 std::string kind_of(const SeriesSpec&);      // "polling, written and read"
+std::string kind_of(const RowView&);         // of all its series; "" where they differ
 std::string phase_label(const SeriesSpec&);  // the key without that of the series it is a phase of
 
 // Percentiles are figures only where there are samples enough to have seen what they speak of.

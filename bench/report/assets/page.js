@@ -30,7 +30,8 @@
       const powers = d3.range(Math.floor(Math.log10(low)), Math.ceil(Math.log10(high)) + 1);
       const ticks = powers.flatMap(power => steps.map(step => step * 10 ** power)).filter(v => v >= low && v <= high);
       if (ticks.length < 3 && steps.length === 3) return spaced(d3.ticks(low, high, pixels / apart), low, high, pixels, apart);
-      if (ticks.length <= pixels / apart || steps.length === 1) return spaced(ticks, low, high, pixels, apart);
+      const kept = spaced(ticks, low, high, pixels, apart);
+      if (kept.length === ticks.length || steps.length === 1) return kept;
     }
   };
   // Plot's own log axis leaves labels out; these have just the ticks and texts that they are given.
