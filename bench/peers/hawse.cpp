@@ -20,9 +20,17 @@ using plane::Status;
 
 constexpr std::uint64_t kPage = 4096;
 constexpr std::uint32_t kArenaId = 0;
-// One being built and one being read beside those that wait.
-constexpr std::uint32_t slots_for(std::uint32_t depth) { return depth + 2; }
-constexpr std::uint64_t slot_bytes_for(std::uint64_t payload_bytes) { return (plane::kHeaderBytes + payload_bytes + kPage - 1) / kPage * kPage; }
+constexpr std::uint64_t kLargeSlotBytes = 16ull << 20;
+
+// As node/port_output.cpp counts slots: what waits in the queue and four more; of large ones as few as let the stream run.
+struct ArenaShape {
+  std::uint64_t slot_bytes;
+  std::uint32_t slots;
+};
+constexpr ArenaShape shape_for(std::uint64_t payload_bytes, std::uint32_t depth) {
+  const std::uint64_t slot_bytes = (plane::kHeaderBytes + payload_bytes + kPage - 1) / kPage * kPage;
+  return {slot_bytes, slot_bytes >= kLargeSlotBytes ? 3 : depth + 4};
+}
 
 void check(Status status, const char* operation) {
   if (status != Status::ok) throw Error(ErrorCode::internal, operation, plane::to_string(status));
@@ -113,18 +121,18 @@ class PlaneEnd {
     send_message(socket_, "output_link", {back.get()});
     check(links_[0]->connect(back.get(), other_bell.get()), "connect a link");
 
-    const std::uint32_t slots = slots_for(setup.depth);
-    const UniqueFd arena = made(plane::create_arena(slot_bytes_for(setup.bytes_out), slots), "arena");
-    check(port_.add_arena(arena.get(), kArenaId, slot_bytes_for(setup.bytes_out), slots), "map an arena");
+    const ArenaShape out = shape_for(setup.bytes_out, setup.depth), in = shape_for(setup.bytes_in, setup.depth);
+    const UniqueFd arena = made(plane::create_arena(out.slot_bytes, out.slots), "arena");
+    check(port_.add_arena(arena.get(), kArenaId, out.slot_bytes, out.slots), "map an arena");
     if (plane::seal_arena(arena.get()) != 0) throw Error::from_errno("seal an arena", "");
     send_message(socket_, "input_arena", {arena.get()});
     check(port_.enable_arena(kArenaId), "use an arena");
 
-    const UniqueFd arena_back = made(plane::create_arena(slot_bytes_for(setup.bytes_in), slots), "arena");
+    const UniqueFd arena_back = made(plane::create_arena(in.slot_bytes, in.slots), "arena");
     send_message(socket_, "arena", {arena_back.get()});
     hear();  // "mapped"
     if (plane::seal_arena(arena_back.get()) != 0) throw Error::from_errno("seal an arena", "");
-    check(links_[0]->add_arena(arena_back.get(), kArenaId, slot_bytes_for(setup.bytes_in), slots), "map an arena");
+    check(links_[0]->add_arena(arena_back.get(), kArenaId, in.slot_bytes, in.slots), "map an arena");
     send_message(socket_, "arena_ready");
   }
 
@@ -136,10 +144,10 @@ class PlaneEnd {
     for (const auto& link : links_) check(link->connect(take().get(), other_bell), "connect a link");
     check(port_.set_link(0, take().get(), other_bell, setup.depth, plane::WhenFull::block), "set a link");
 
-    const std::uint32_t slots = slots_for(setup.depth);
+    const ArenaShape out = shape_for(setup.bytes_out, setup.depth), in = shape_for(setup.bytes_in, setup.depth);
     const UniqueFd arena_in = take();
-    for (const auto& link : links_) check(link->add_arena(arena_in.get(), kArenaId, slot_bytes_for(setup.bytes_in), slots), "map an arena");
-    check(port_.add_arena(take().get(), kArenaId, slot_bytes_for(setup.bytes_out), slots), "map an arena");
+    for (const auto& link : links_) check(link->add_arena(arena_in.get(), kArenaId, in.slot_bytes, in.slots), "map an arena");
+    check(port_.add_arena(take().get(), kArenaId, out.slot_bytes, out.slots), "map an arena");
     send_message(socket_, "mapped");
     hear();  // "arena_ready"
     check(port_.enable_arena(kArenaId), "use an arena");

@@ -21,12 +21,22 @@ std::int64_t now_ns() noexcept {
   return now.tv_sec * 1'000'000'000 + now.tv_nsec;
 }
 
-void keep_to(int core) {
-  cpu_set_t set;
-  CPU_ZERO(&set);
-  CPU_SET(static_cast<std::size_t>(core), &set);
-  if (::sched_setaffinity(0, sizeof set, &set) != 0) throw std::runtime_error(fmt::format("core {} can't be used", core));
-}
+// The calling thread keeps to one core for as long as this lives.
+class OnCore {
+ public:
+  explicit OnCore(int core) {
+    cpu_set_t one;
+    CPU_ZERO(&one);
+    CPU_SET(static_cast<std::size_t>(core), &one);
+    if (::sched_getaffinity(0, sizeof before_, &before_) != 0 || ::sched_setaffinity(0, sizeof one, &one) != 0)
+      throw std::runtime_error(fmt::format("core {} can't be used", core));
+  }
+  OnCore(const OnCore&) = delete;
+  ~OnCore() { ::sched_setaffinity(0, sizeof before_, &before_); }
+
+ private:
+  cpu_set_t before_;
+};
 
 // One end of the transport, with errors as exceptions.
 class End {
@@ -248,11 +258,11 @@ void set_up(const hawse_transport& api, const hawse_peer_setup& setup, Area& are
 void run_end(const hawse_transport& api, const hawse_peer_setup& setup, Area& area, int core) {
   const bool first = setup.end == 0;
   if (area.job.loop == Loop::set_up) {
-    keep_to(core);
+    const OnCore on_core(core);
     return set_up(api, setup, area);
   }
   End end(api, setup);
-  keep_to(core);  // after opening: a library's own threads may run where they like
+  const OnCore on_core(core);  // after opening: a library's own threads may run where they like
   meet(setup.socket);
   switch (area.job.loop) {
     case Loop::ping_pong: first ? ping(end, area) : pong(end, area); break;

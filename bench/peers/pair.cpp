@@ -44,13 +44,14 @@ std::string plugin_of(const std::string& peer) {
   return "";
 }
 
-std::array<int, 2> two_cores() {
+std::array<int, 2> cores_for(const PairJob& job) {
   cpu_set_t allowed;
   if (::sched_getaffinity(0, sizeof allowed, &allowed) != 0) throw Error::from_errno("ask for the usable cores", "");
   std::array<int, 2> cores{};
   std::size_t found = 0;
   for (int core = 0; core < CPU_SETSIZE && found < 2; ++core)
     if (CPU_ISSET(static_cast<std::size_t>(core), &allowed)) cores[found++] = core;
+  if (job.one_core) return {cores[0], cores[0]};
   if (found < 2) throw Unavailable("it needs two cores, and this process may use only one");
   return cores;
 }
@@ -100,19 +101,21 @@ class SharedArea {
   Area* area_ = nullptr;
 };
 
-// Removed at the end, and with it what a library put beside it under the folder's name.
+// In memory where there is such a file system: what a library writes there while it sets up shouldn't wait for a disk. Removed at the end, and with it what a
+// library put into /dev/shm under the folder's name.
 class PairFolder {
  public:
-  PairFolder() : dir_(fs::temp_directory_path(), "hawse-bench-") {}
+  PairFolder() : dir_(fs::is_directory(kMemory) ? fs::path(kMemory) : fs::temp_directory_path(), "hawse-bench-") {}
   ~PairFolder() {
     const std::string prefix = dir_.path().filename().string();
     std::error_code ignored;
-    for (const auto& entry : fs::directory_iterator("/dev/shm", ignored))
-      if (entry.path().filename().string().starts_with(prefix)) fs::remove(entry.path(), ignored);
+    for (const auto& entry : fs::directory_iterator(kMemory, ignored))
+      if (entry.path().filename().string().starts_with(prefix)) fs::remove_all(entry.path(), ignored);
   }
   std::string path() const { return dir_.path().string(); }
 
  private:
+  static constexpr const char* kMemory = "/dev/shm";
   ScopedDir dir_;
 };
 
@@ -155,7 +158,7 @@ std::optional<std::string> wait_for_both(std::array<Subprocess, 2>& ends, const 
 
 PairResult run_pair(const PairJob& job) {
   const std::string plugin = plugin_of(job.peer);
-  const auto cores = two_cores();
+  const auto cores = cores_for(job);
   const PairFolder folder;
   const SharedArea area(job, plugin, folder.path());
   std::array<Subprocess, 2> ends;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Two ends of a transport in two processes of their own, each kept to a core of its own: what a row of bench/rows measures is one call of run_pair().
+// Two ends of a transport in two processes of their own, each kept to a core of its own, or both to one: what a row of bench/rows measures is one call of run_pair().
 //
 // Ownership. Both processes are ended and reaped, and what the transport left behind is removed, before run_pair() returns or throws.
 #pragma once
@@ -19,8 +19,9 @@ struct PairJob {
   std::int32_t wait = HAWSE_PEER_POLLING;
   Touch touch = Touch::none;
   bool touch_only = false;
+  bool one_core = false;  // sleeping ends only: two that poll would wait for each other's time slice
   std::uint32_t readers = 1;
-  std::uint32_t depth = 1;
+  std::uint32_t depth = 8;  // what an edge has by default
   std::size_t samples = 1;
   std::uint32_t operations = 1;
   std::uint32_t warm_up = 0;

@@ -97,13 +97,14 @@ fn config_in(folder: &str) -> Result<Config, Reason> {
     Ok(config)
 }
 
-// Both ends' ports are there: what is sent before the other subscribes would be lost.
-fn meet(socket: i32) -> Result<(), Reason> {
-    let mut socket = ManuallyDrop::new(unsafe { UnixStream::from_raw_fd(socket) });
-    let mut word = [0u8; 1];
-    socket.write_all(b"i")?;
-    socket.read_exact(&mut word)?;
-    Ok(())
+// The end with the number 0 goes first: the other finds its services made, instead of waiting for one that is being made. Then each knows that the other's ports
+// are there: what is sent before the other subscribes would be lost.
+fn tell(socket: i32) -> Result<(), Reason> {
+    Ok(ManuallyDrop::new(unsafe { UnixStream::from_raw_fd(socket) }).write_all(b"i")?)
+}
+
+fn hear(socket: i32) -> Result<(), Reason> {
+    Ok(ManuallyDrop::new(unsafe { UnixStream::from_raw_fd(socket) }).read_exact(&mut [0])?)
 }
 
 impl End {
@@ -113,6 +114,9 @@ impl End {
         let first = setup.end == 0;
         let node = NodeBuilder::new().config(&config_in(folder)?).signal_handling_mode(SignalHandlingMode::Disabled).create::<Ipc>()?;
         let (out, back) = if first { ("there", "back") } else { ("back", "there") };
+        if !first {
+            hear(setup.socket)?;
+        }
         // Both ends ask for the same service, whoever is first makes it.
         let payloads = |name: &str, readers: u32| {
             node.service_builder(&name.try_into()?)
@@ -145,7 +149,10 @@ impl End {
         } else {
             None
         };
-        meet(setup.socket)?;
+        tell(setup.socket)?;
+        if first {
+            hear(setup.socket)?;
+        }
         Ok(End {
             received: None,
             loaned: None,
