@@ -19,18 +19,16 @@ constexpr double kNoiseFloor = 0.05, kNoiseSpreads = 2;
 std::vector<double> pass_medians(const Series& series, Placement placement) {
   std::vector<double> medians;
   for (const auto& pass : passes_of(series, placement)) {
-    std::vector<float> sorted(pass.begin(), pass.end());
-    std::sort(sorted.begin(), sorted.end());
-    medians.push_back(percentile(sorted, 50));
+    std::vector<double> values(pass.begin(), pass.end());
+    medians.push_back(boost::math::statistics::median(values));
   }
   return medians;
 }
 
 double pooled_median(const Series& series, Placement placement) {
-  std::vector<float> all;
+  std::vector<double> all;
   for (const auto& pass : passes_of(series, placement)) all.insert(all.end(), pass.begin(), pass.end());
-  std::sort(all.begin(), all.end());
-  return percentile(all, 50);
+  return boost::math::statistics::median(all);
 }
 
 // Ratios are differences of logarithms. Where a median isn't positive (no CPU used, memory given back), differences are taken as they are, relative
