@@ -17,6 +17,8 @@ namespace {
 using nlohmann::json;
 
 constexpr const char* kExecutors[] = {"process", "container"};
+// A session that can't be prepared ends every process that this one has started so far, so the one that may fail comes first.
+constexpr std::size_t kStartOrder[] = {1, 0};
 constexpr std::size_t kStreamFrames = 500, kMiB = 1u << 20;
 
 SeriesSpec series(const std::string& key, const char* variant, const char* unit, Wait wait, Payload payload) {
@@ -42,7 +44,7 @@ std::string latency_key(const char* executor, const Mode& mode) { return fmt::fo
 void measure_latency(Pass& pass) {
   const std::string nodes = lay_out_nodes(pass.folder());
   std::array<std::unique_ptr<LivePipeline>, 2> pipelines;
-  for (std::size_t i = 0; i < 2; ++i)
+  for (const std::size_t i : kStartOrder)
     pipelines[i] = made_for(pass, {latency_key(kExecutors[i], kModes[0]), latency_key(kExecutors[i], kModes[1])},
                             [&] { return hop(nodes, kExecutors[i], {{"mode", "round_trip"}, {"count", 200}, {"bytes", 64}}); });
   std::vector<std::function<void()>> calls;
@@ -83,7 +85,7 @@ void measure_throughput(Pass& pass) {
   const std::string nodes = lay_out_nodes(pass.folder());
   const json burst = {{"mode", "stream"}, {"count", kStreamFrames}, {"bytes", kMiB}};
   std::array<std::unique_ptr<LivePipeline>, 2> pipelines;
-  for (std::size_t i = 0; i < 2; ++i) pipelines[i] = made_for(pass, {kExecutors[i]}, [&] { return hop(nodes, kExecutors[i], burst); });
+  for (const std::size_t i : kStartOrder) pipelines[i] = made_for(pass, {kExecutors[i]}, [&] { return hop(nodes, kExecutors[i], burst); });
   std::vector<std::function<void()>> calls;
   for (std::size_t i = 0; i < 2; ++i)
     if (pipelines[i]) calls.emplace_back([&, i] { pass.measure(kExecutors[i], [&] { return pipelines[i]->ask(burst); }); });
@@ -131,7 +133,7 @@ void measure_matmul(Pass& pass) {
   const json burst = {{"size", 512}, {"count", pass.samples(5, 15)}};
   std::array<std::unique_ptr<LivePipeline>, 2> pipelines;
   std::array<std::string, 2> numpy;
-  for (std::size_t i = 0; i < 2; ++i) {
+  for (const std::size_t i : kStartOrder) {
     pipelines[i] = made_for(pass, {kExecutors[i]}, [&] {
       auto pipeline = std::make_unique<LivePipeline>(nodes + "/matmul.yaml", std::map<std::string, std::string>{{"executor", kExecutors[i]}, {"python", host_python()}});
       const json about = pipeline->ask_json({{"about", true}});

@@ -6,6 +6,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <signal.h>
 
 #include <algorithm>
 #include <filesystem>
@@ -70,7 +71,10 @@ class OnePass : public Pass {
 
 class NodeRows : public testing::Test {
  protected:
-  void SetUp() override { ::setenv("HAWSE_RESOURCES", HAWSE_TEST_RESOURCES, 1); }
+  void SetUp() override {
+    ::signal(SIGPIPE, SIG_IGN);  // as the command does
+    ::setenv("HAWSE_RESOURCES", HAWSE_TEST_RESOURCES, 1);
+  }
 
   static RowSpec row(const std::string& id) {
     std::vector<RowSpec> rows;
