@@ -168,7 +168,7 @@ PairResult run_pair(const PairJob& job) {
     ends[0] = start(0, cores[0], area.fd(), socket_0.get());
   }
   const auto failure = wait_for_both(ends, area, plane::monotonic_ns() + job.limit_ns);
-  if (!failure) throw Unavailable(fmt::format("{}: not done after {} s", job.peer, job.limit_ns / 1'000'000'000));
+  if (!failure) throw Unavailable(fmt::format("{}: not done after {:.1f} s", job.peer, static_cast<double>(job.limit_ns) / 1e9));
   if (!failure->empty()) throw Unavailable(*failure);
   return {{area->values(), area->values() + job.samples}, area->version};
 }
