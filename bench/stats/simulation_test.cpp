@@ -63,6 +63,37 @@ TEST(Simulation, an_unchanged_tree_is_called_unchanged_in_at_least_95_percent) {
     }
 }
 
+// The machine drifts: one slow process through both runs, one after the other. `memory`: after how many runs it has forgotten where it was.
+int changed_by_drift(double spread, std::uint32_t passes, double memory) {
+  std::mt19937_64 random(3);
+  std::normal_distribution<double> normal;
+  const double kept = std::exp(-1 / (memory * passes));
+  double drift = normal(random);
+  const auto run = [&] {
+    Series series;
+    for (std::uint32_t pass = 0; pass < passes; ++pass) {
+      drift = kept * drift + std::sqrt(1 - kept * kept) * normal(random);
+      Batch batch{pass, Placement::any, {}};
+      for (int i = 0; i < 30; ++i) batch.values.push_back(static_cast<float>(9000 * std::exp(spread * drift + 0.05 * normal(random))));
+      series.batches.push_back(std::move(batch));
+    }
+    return series;
+  };
+  int changed = 0;
+  for (int pair = 0; pair < 400; ++pair) {
+    const Series before = run(), after = run();
+    changed += compare(before, after, Better::less, default_noise(before, after)).verdict != Verdict::no_change;
+  }
+  return changed;
+}
+
+TEST(Simulation, a_machine_that_drifts_within_a_run_and_across_runs_is_no_change_either) {
+  for (const double spread : {0.03, 0.1})
+    for (const std::uint32_t passes : {3u, 8u, 20u})
+      for (const double memory : {0.2, 1.0})
+        EXPECT_LE(changed_by_drift(spread, passes, memory), 20) << spread << ", " << passes << " passes, " << memory;
+}
+
 TEST(Simulation, thirty_percent_more_is_seen_in_eight_quiet_passes_and_in_twenty_usual_ones) {
   EXPECT_GE(simulate(kQuiet, 8, 1.3).regressed, 380);
   EXPECT_GE(simulate(kSteady, 20, 1.3).regressed, 360);
