@@ -205,7 +205,9 @@ Cost cost_of_container(const NodeFacts& facts, const NodeFigures& process, const
   cost.matters = felt(cost.process_ns, cost.container_ns) || late;
   cost.text = fmt::format("{} a frame as a process, {} in a container: {}", time(cost.process_ns), time(cost.container_ns), percent(cost.relative));
   if (std::abs(cost.relative) <= noise)
-    cost.text += std::abs(cost.relative) <= kResolution ? ", no difference that can be told" : fmt::format(", within what counts here ({:.0f} %)", noise * 100);
+    cost.text += std::abs(cost.relative) <= kResolution ? ", no difference that can be told"
+                 : noise > kMatters                     ? fmt::format(", no more than two runs of the same differ by ({:.0f} %)", noise * 100)
+                                                        : ", too little to count";
   if (late) cost.text += fmt::format("; p99 {} and {}, longer than a frame", time(p99_process), time(p99_container));
   return cost;
 }

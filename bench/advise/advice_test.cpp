@@ -15,7 +15,7 @@ constexpr std::uint64_t kMiB = 1 << 20;
 
 // A node that reads a file as fast as it can, ran 10 s, and costs a container nothing that can be told.
 struct Case {
-  NodeFacts facts{.id = "speech", .reference = "nodes.py:Speech", .now = ExecutorKind::process};
+  NodeFacts facts;
   NodeFigures process = figures(80), container = figures(250);
 
   static NodeFigures figures(double start_ms) {

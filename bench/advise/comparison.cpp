@@ -202,8 +202,7 @@ class Campaign {
                                 .wants_python = !node.container.python.empty() ? node.container.python : node.python.version, .packages = node.packages, .apt = node.container.apt});
       comparison.nodes.push_back(std::move(one));
     }
-    comparison.conflicts = find_conflicts(environments);
-    if (!python.empty()) ask_for_one_environment(comparison.conflicts, environments, python.substr(0, python.rfind('.')));
+    comparison.conflicts = find_conflicts(environments, resolve_with_uv(python.substr(0, python.rfind('.'))));
     for (auto& one : comparison.nodes) {
       add_conflicts(comparison.conflicts, one.facts);
       one.advice = choose(one.facts, one.process, one.container);

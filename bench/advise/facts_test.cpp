@@ -57,7 +57,7 @@ TEST(Facts, input_is_live_where_its_source_has_a_pace_of_its_own) {
 }
 
 TEST(Facts, a_cycle_of_feedback_ends_the_search_for_a_source) {
-  Pipeline pipeline = chain({});
+  Pipeline pipeline = chain(nlohmann::json::object());
   pipeline::Edge back;
   back.from = {"sink", "out"};
   back.to = {"work", "again"};
@@ -66,7 +66,7 @@ TEST(Facts, a_cycle_of_feedback_ends_the_search_for_a_source) {
 }
 
 TEST(Facts, what_only_a_container_gives_is_named) {
-  Pipeline pipeline = chain({});
+  Pipeline pipeline = chain(nlohmann::json::object());
   Node& work = pipeline.nodes[1];
   work.container.python = "3.9";
   work.container.apt = {"libgl1"};
@@ -77,7 +77,7 @@ TEST(Facts, what_only_a_container_gives_is_named) {
 }
 
 TEST(Facts, files_of_the_host_that_no_mount_gives_are_named) {
-  Pipeline pipeline = chain({});
+  Pipeline pipeline = chain(nlohmann::json::object());
   Node& work = pipeline.nodes[1];
   work.env = {{"LD_PRELOAD", "/etc/hostname"}, {"LEVEL", "3"}};
   EXPECT_THAT(facts_of(work, pipeline, "").host_files, ElementsAre("/etc/hostname (LD_PRELOAD)"));
@@ -85,22 +85,39 @@ TEST(Facts, files_of_the_host_that_no_mount_gives_are_named) {
   EXPECT_THAT(facts_of(work, pipeline, "").host_files, IsEmpty());
 }
 
+// As uv would: what a requirement "name==version" says, and no solution for two of one name.
+Resolved by_the_words(const std::vector<std::string>& requirements) {
+  Versions versions;
+  for (const auto& one : requirements) {
+    const auto [place, is_new] = versions.emplace(one.substr(0, one.find('=')), one.substr(one.find('=') + 2));
+    if (!is_new && place->second != one.substr(one.find('=') + 2)) return {.versions = {}, .no_solution = true};
+  }
+  return {.versions = versions, .no_solution = false};
+}
+
 TEST(Conflicts, versions_that_differ_are_found_and_equal_ones_are_not) {
-  const auto conflicts = find_conflicts({{.node = "a", .text = "python 3.11.7, numpy 1.26.4, six 1.0", .wants_python = "3.9", .packages = {}, .apt = {}},
-                                         {.node = "b", .text = "python 3.11.7, numpy 2.4.1, six 1.0", .wants_python = "", .packages = {}, .apt = {"libgl1"}}});
+  const auto conflicts = find_conflicts({{.node = "a", .text = "python 3.11.7", .wants_python = "3.9", .packages = {"numpy==1.26.4", "six==1.0"}, .apt = {}},
+                                         {.node = "b", .text = "python 3.11.7, numpy 2.4.1", .wants_python = "", .packages = {"numpy==2.4.1", "six==1.0"}, .apt = {"libgl1"}}},
+                                        by_the_words);
   ASSERT_EQ(conflicts.size(), 3u);
   EXPECT_EQ(conflicts[0].what, "Python");
   EXPECT_EQ(conflicts[0].values.at("a"), "3.9");
   EXPECT_EQ(conflicts[0].values.at("b"), "3.11");
   EXPECT_EQ(conflicts[1].what, "numpy");
+  EXPECT_EQ(conflicts[1].one_for_all, "no set of versions serves all");
   EXPECT_EQ(conflicts[2].what, "Debian packages");
+}
+
+TEST(Conflicts, nodes_without_packages_have_none) {
+  EXPECT_THAT(find_conflicts({{.node = "a", .text = "python 3.11.7", .wants_python = "", .packages = {}, .apt = {}},
+                              {.node = "b", .text = "python 3.11.7", .wants_python = "", .packages = {}, .apt = {}}}, by_the_words), IsEmpty());
 }
 
 // A pipeline whose node `work` takes a path `file`, and whose sink does.
 struct Outputs : testing::Test {
   ScopedDir folder{std::filesystem::temp_directory_path(), "advise-test-"};
   ScopedDir users{std::filesystem::temp_directory_path(), "advise-user-"};
-  Pipeline pipeline = chain({});
+  Pipeline pipeline = chain(nlohmann::json::object());
 
   void give(std::size_t index, const std::string& path, bool sink) {
     Node& one = pipeline.nodes[index];

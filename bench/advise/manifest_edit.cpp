@@ -125,9 +125,10 @@ class Editor {
     return end > 0 && end < text_.size() && text_[end - 1] == '\r' ? "\r\n" : "\n";
   }
 
-  // A new key after `node:`, which every node has, in the style of that place. `scalar`: quoted where keys are.
+  // A new key after `executor:`, or else after `node:`, in the style of that place. `scalar`: quoted where keys are.
   void add_key(const Value& map, const std::string& key, const std::string& value, bool scalar, std::vector<Insertion>& insertions) const {
-    const Value::Entry* reference = map.find("node");
+    const Value::Entry* reference = map.find("executor");
+    if (reference == nullptr || reference->value.kind != Value::Kind::text) reference = map.find("node");
     if (reference == nullptr || reference->value.kind != Value::Kind::text) throw Unsafe{map.at, "it has no key 'node' to stand after"};
     const std::size_t end = end_of_scalar(reference->value);
     const Position at = reference->key_at;

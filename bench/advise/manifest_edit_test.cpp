@@ -79,12 +79,13 @@ TEST(ManifestEdit, counts_in_characters_where_the_reader_does) {
 
 TEST(ManifestEdit, changes_several_nodes_and_tells_the_lines) {
   const Edited result = edit_manifest("nodes:\n  a:\n    node: x\n    executor: process\n  b:\n    node: y\n", {kBoth, {.node = "b", .executor = ExecutorKind::process, .memory_bytes = {}}});
-  EXPECT_EQ(result.text, "nodes:\n  a:\n    node: x\n    limits: {memory: 64MiB}\n    executor: container\n  b:\n    node: y\n    executor: process\n");
+  EXPECT_EQ(result.text, "nodes:\n  a:\n    node: x\n    executor: container\n    limits: {memory: 64MiB}\n  b:\n    node: y\n    executor: process\n");
   ASSERT_EQ(result.lines.size(), 3u);
   EXPECT_EQ(result.lines[0].line, 4);
-  EXPECT_EQ(result.lines[0].before, "");
-  EXPECT_EQ(result.lines[1].before, "    executor: process");
-  EXPECT_EQ(result.lines[1].after, "    executor: container");
+  EXPECT_EQ(result.lines[0].before, "    executor: process");
+  EXPECT_EQ(result.lines[0].after, "    executor: container");
+  EXPECT_EQ(result.lines[1].before, "");
+  EXPECT_EQ(result.lines[1].after, "    limits: {memory: 64MiB}");
   EXPECT_EQ(result.lines[2].line, 8);
 }
 
@@ -104,7 +105,7 @@ TEST(ManifestEdit, refuses_aliases_whose_content_belongs_to_others_too) {
 }
 
 TEST(ManifestEdit, refuses_to_change_an_anchor_that_another_node_uses) {
-  EXPECT_THAT(refusal("nodes:\n  a: &one\n    node: x\n  b: *one\n", kBoth), HasSubstr("without changing more | write by hand: executor: container, limits: {memory: 64MiB}"));
+  EXPECT_THAT(refusal("nodes:\n  a: &one\n    node: x\n  b: *one\n", kBoth), HasSubstr("without changing more; nothing was written | write by hand: executor: container, limits: {memory: 64MiB}"));
 }
 
 TEST(ManifestEdit, refuses_keys_and_texts_that_it_cannot_follow) {

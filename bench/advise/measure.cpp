@@ -177,19 +177,22 @@ Measurement Runner::run(pipeline::Pipeline pipeline, double seconds) {
   std::map<std::string, pipeline::ExecutorKind> executors;
   for (const auto& node : pipeline.nodes) executors[node.id] = node.executor;
 
-  json summary;
+  json summary, before_stop;  // a container that must be killed takes its figures along
   Watch* watching = nullptr;
+  const runtime::Session* of = nullptr;
   runtime::Session session(std::move(pipeline), runtime::make_executors(embed::make_stock_node),
                            {.on_event =
                                 [&](const Event& event) {
                                   watching->see(event);
                                   if (event.type == "summary") summary = event.data;
+                                  if (event.type == "session" && event.data["state"] == "stopping") before_stop = of->summary();
                                   show(event);
                                 },
                             .application = {},
                             .log_level = "error"});
   Watch watch(seconds, [&session] { session.request_stop(); });
   watching = &watch;
+  of = &session;
   runtime::Outcome outcome;
   {
     const Interruptible interruptible(*this, session);
@@ -209,6 +212,9 @@ Measurement Runner::run(pipeline::Pipeline pipeline, double seconds) {
     const std::string id = node["node"];
     NodeRun run = run_of(node, summary["edges"], watch.of(id));
     run.executor = executors[id];
+    for (const auto& earlier : before_stop.is_object() ? before_stop["nodes"] : json::array())
+      if (earlier["node"] == id && earlier["memory_peak_bytes"].is_number())
+        run.memory_peak_bytes = std::max(run.memory_peak_bytes, earlier["memory_peak_bytes"].get<std::uint64_t>());
     measurement.nodes[id] = std::move(run);
   }
   return measurement;

@@ -127,8 +127,7 @@ json to_json(const Comparison& comparison) {
 std::vector<std::vector<std::string>> table_of(const Comparison& comparison) {
   std::vector<std::vector<std::string>> rows = {{"node", "now", "advice", "start, ms", "a frame, p50", "wait before it, p50", "memory peak", "cores", "limits"}};
   for (const auto& node : comparison.nodes) {
-    const bool same = node.advice.executor == node.facts.now;
-    rows.push_back({node.facts.id, to_string(node.facts.now), node.advice.decided ? std::string(to_string(node.advice.executor)) + (same ? "" : " !") : "?",
+    rows.push_back({node.facts.id, to_string(node.facts.now), node.advice.decided ? to_string(node.advice.executor) : "?",
                     pair(node, [](const NodeFigures& f) { return fmt::format("{:.0f}", f.start_ms); }),
                     pair(node, [](const NodeFigures& f) { return time(f.work_p50_ns); }), pair(node, [](const NodeFigures& f) { return time(f.wait_p50_ns); }),
                     pair(node, [](const NodeFigures& f) { return bytes(f.memory_peak_bytes); }),
