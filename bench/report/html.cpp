@@ -2,6 +2,7 @@
 //
 // The report as one HTML page: assets/page.html with its places filled. Tables, keys and lists are made here and stand without JavaScript; the plots are
 // drawn by assets/page.js from the data at the page's end. Every text passes escape(), data passes embedded().
+#include <algorithm>
 #include <string_view>
 
 #include <fmt/core.h>
@@ -118,20 +119,26 @@ std::string scroller(const std::string& label, const std::string& table) {
   return fmt::format("<div class=\"scroll\" role=\"region\" tabindex=\"0\" aria-label=\"{}\"><table class=\"plain\">{}</table></div>", escape(label), table);
 }
 
+// Columns that no series fills are left out.
 std::string series_table(const RowView& row, const Palette& palette, bool open) {
   if (row.series.empty()) return "";
+  const auto all = details_of(row);
+  const bool p99 = std::any_of(all.begin(), all.end(), [](const Detail& d) { return !d.p99.empty(); }), p999 = std::any_of(all.begin(), all.end(), [](const Detail& d) { return !d.p999.empty(); });
+  const auto heading = [](std::string_view text, bool shown = true) { return shown ? fmt::format("<th scope=\"col\">{}</th>", text) : ""; };
+  const auto figure = [](std::string_view text, bool shown = true) { return shown ? fmt::format("<td>{}</td>", text) : ""; };
   std::string body;
-  for (const Detail& one : details_of(row)) {
-    body += fmt::format("<tr><th scope=\"row\"><i class=\"dot c-{}\"></i>{}{}{}</th>", palette.colour_of(*one.series), escape(one.name), span("tag", one.placement), span("note", one.kind));
-    if (one.missing.empty())
-      body += fmt::format("<td class=\"main\">{}<span class=\"note\">{}</span></td><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td class=\"text\">{}</td><td class=\"text\">{}</td></tr>", one.median, one.interval, one.mean, one.p99, one.p999,
-                          one.range, one.samples, one.outliers);
-    else
-      body += fmt::format("<td colspan=\"7\" class=\"text\"><span class=\"none\">no figure</span> {}</td></tr>", escape(one.missing));
+  for (const Detail& one : all) {
+    body += fmt::format("<tr><th scope=\"row\"><i class=\"dot c-{}\"></i>{}{}{}</th>", palette.colour_of(*one.series), escape(one.name), span("tag", one.placement), span("note", row.kinds_differ ? one.kind : ""));
+    if (!one.missing.empty()) {
+      body += fmt::format("<td colspan=\"{}\" class=\"text\"><span class=\"none\">no figure</span> {}</td></tr>", 5 + p99 + p999, escape(one.missing));
+      continue;
+    }
+    body += fmt::format("<td class=\"main\">{}{}</td>", one.median, span("note", one.interval)) + figure(one.mean) + figure(one.p99, p99) + figure(one.p999, p999) + figure(one.range);
+    body += figure(one.samples + span("note", one.about_samples)) + figure(one.outliers) + "</tr>";
   }
-  const std::string head = "<thead><tr><th scope=\"col\">Series</th><th scope=\"col\">Median, 95 % CI</th><th scope=\"col\">Mean</th><th scope=\"col\">p99</th><th scope=\"col\">p99.9</th>"
-                           "<th scope=\"col\">Least–most</th><th scope=\"col\" class=\"text\">Passes × samples</th><th scope=\"col\" class=\"text\">Outliers (Tukey)</th></tr></thead>";
-  return fmt::format("<details{}><summary>All figures: {} series</summary>{}</details>", open ? " open" : "", row.series.size(), scroller("Series of " + row.row->title, head + "<tbody>" + body + "</tbody>"));
+  const std::string head = heading("Series") + heading("Median, 95 % CI") + heading("Mean") + heading("p99", p99) + heading("p99.9", p999) + heading("Least–most") + heading("Passes × samples") + heading("Outliers (Tukey)");
+  return fmt::format("<details{}><summary>All figures: {} series</summary>{}</details>", open ? " open" : "", row.series.size(),
+                     scroller("Series of " + row.row->title, "<thead><tr>" + head + "</tr></thead><tbody>" + body + "</tbody>"));
 }
 
 std::string phase_tables(const RowView& row, const Palette& palette) {
@@ -178,6 +185,7 @@ std::string details(const RowView& row, const Palette& palette, nlohmann::json& 
   const std::string shown = (figures.empty() ? "" : "<div class=\"plots\">" + figures + "</div>") + phase_tables(row, palette) + fact_table(*row.row);
   std::string about = fmt::format("<h4>{}</h4><p class=\"measured\">{}</p>", escape(row.row->title), escape(row.row->measured));
   if (!row.row->missing.empty()) about += fmt::format("<p><span class=\"none\">no figure</span> {}</p>", escape(row.row->missing));
+  if (!kind_of(row).empty()) about += fmt::format("<p class=\"measured\">{}{}</p>", escape(kind_of(row)), span("tag", name_of(row.placement)));
   about += targets(row) + fmt::format("<p class=\"measured\"><code>{}</code></p>", escape(row.row->id));
   return fmt::format("<article id=\"{}\"><div class=\"about\">{}</div><div class=\"shown\">{}{}</div></article>\n", anchor_of(*row.row), about, shown, series_table(row, palette, shown.empty()));
 }

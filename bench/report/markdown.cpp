@@ -82,15 +82,17 @@ std::string phases(const RowView& row) {
 }
 
 std::string details(const RowView& row) {
-  std::string text = fmt::format("\n#### {}\n\n{} · {}\n", escape(row.row->title), escape(row.row->id), escape(row.row->measured));
+  std::string text = fmt::format("\n#### {}\n\n{} · {}{}\n", escape(row.row->title), escape(row.row->id), escape(row.row->measured), kind_of(row).empty() ? "" : fmt::format(" ({})", kind_of(row)));
   if (!row.row->missing.empty()) text += fmt::format("\nNo figure: {}\n", escape(row.row->missing));
   if (!row.series.empty()) {
     text += "\n| series | median (95 % CI) | mean | p99 | p99.9 | passes × samples | outliers |\n| --- | --- | --- | --- | --- | --- | --- |\n";
     for (const Detail& one : details_of(row)) {
       std::string name = escape(one.name);
-      add(name, one.kind, "<br>");
+      add(name, row.kinds_differ ? one.kind : "", "<br>");
       add(name, one.placement, ", ");
-      if (one.missing.empty()) text += fmt::format("| {} | {} ({}) | {} | {} | {} | {} | {} |\n", name, one.median, one.interval, one.mean, one.p99, one.p999, one.samples, one.outliers);
+      std::string samples = one.samples;
+      add(samples, one.about_samples, "<br>");
+      if (one.missing.empty()) text += fmt::format("| {} | {} ({}) | {} | {} | {} | {} | {} |\n", name, one.median, one.interval, one.mean, one.p99, one.p999, samples, one.outliers);
       else text += fmt::format("| {} | no figure: {} | | | | | |\n", name, escape(one.missing));
     }
   }

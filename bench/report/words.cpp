@@ -32,14 +32,16 @@ std::string growth_of(const Line& line) {
   return name.find("byte") == std::string::npos ? ends + " " + name : ends;
 }
 
-// "5 × 400", "1,997 in 5 passes"; "of 100 operations each" where a sample is a mean.
-std::string samples_of(const SeriesView& series, const Summary& summary) {
+std::string samples_of(const Summary& summary) {
   const bool even = summary.passes > 0 && summary.samples % summary.passes == 0;
-  std::string text = even ? fmt::format("{} × {}", summary.passes, format_count(summary.samples / summary.passes))
-                          : fmt::format("{} in {}", format_count(summary.samples), plural(summary.passes, "pass"));
-  if (series.spec().operations_per_sample > 1) text += fmt::format(" of {} each", plural(series.spec().operations_per_sample, "operation"));
-  if (series.moved > 0) text += fmt::format("; {} more while the cores moved", format_count(series.moved));
-  return text;
+  return even ? fmt::format("{} × {}", summary.passes, format_count(summary.samples / summary.passes))
+              : fmt::format("{} in {}", format_count(summary.samples), plural(summary.passes, "pass"));
+}
+
+std::string about_samples(const SeriesView& series) {
+  const std::uint32_t operations = series.spec().operations_per_sample;
+  std::string text = operations > 1 ? fmt::format("of {} each", plural(operations, "operation")) : "";
+  return series.moved == 0 ? text : text + fmt::format("{}{} more while the cores moved", text.empty() ? "" : "; ", format_count(series.moved));
 }
 
 std::string outliers_of(const Outliers& outliers) {
@@ -123,7 +125,8 @@ std::vector<Detail> details_of(const RowView& row) {
       Detail& one = details.emplace_back(detail);
       const std::string& unit = series.spec().unit;
       one.placement = name_of(placement);
-      one.samples = samples_of(series, summary);
+      one.samples = samples_of(summary);
+      one.about_samples = about_samples(series);
       one.median = format_value(summary.median, unit);
       one.interval = format_interval(summary.median_interval, summary.median, unit);
       one.mean = format_value(summary.mean, unit);

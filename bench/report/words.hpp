@@ -38,7 +38,9 @@ struct Detail {
   const SeriesView* series = nullptr;
   std::string name;     // "iceoryx2 0.7.0"
   std::string kind;     // "polling, untouched"
-  std::string placement, samples, median, interval, mean, range, p99, p999, outliers;
+  std::string samples;  // "5 × 400"
+  std::string about_samples;  // "of 100 operations each; 60 more while the cores moved"
+  std::string placement, median, interval, mean, range, p99, p999, outliers;
   std::string missing;  // instead of all figures
 };
 std::vector<Detail> details_of(const RowView&);
