@@ -173,7 +173,7 @@ NodeRun run_of(const json& node, const json& edges, const Story& story) {
 }  // namespace
 
 Measurement Runner::run(pipeline::Pipeline pipeline, double seconds) {
-  pipeline.grace_ns = std::min<std::int64_t>(pipeline.grace_ns, 3'000'000'000);  // what is still under way then doesn't change the figures
+  pipeline.grace_ns = std::min<std::int64_t>(pipeline.grace_ns, 1'000'000'000);  // what is still under way then doesn't change the figures
   std::map<std::string, pipeline::ExecutorKind> executors;
   for (const auto& node : pipeline.nodes) executors[node.id] = node.executor;
 
