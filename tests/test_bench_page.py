@@ -32,7 +32,8 @@ class Browser:
                      "--disable-component-update", "--disable-sync", f"--user-data-dir={folder}", "--remote-debugging-pipe", "about:blank"]
         theirs = [fcntl.fcntl(end, fcntl.F_DUPFD, 10) for end in (to_browser, from_browser)]  # clear of 3 and 4, which Chromium expects them to be
         pipes = f'exec "$@" 3<&{theirs[0]} 4>&{theirs[1]}'
-        self._process = subprocess.Popen(["bash", "-c", pipes, "bash", *map(str, arguments)], pass_fds=theirs, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self._process = subprocess.Popen(["bash", "-c", pipes, "bash", *map(str, arguments)], pass_fds=theirs,
+                                         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         for end in (to_browser, from_browser, *theirs):
             os.close(end)
         self._left, self._number, self._session = b"", 0, ""
@@ -85,8 +86,10 @@ class Browser:
         return answer["result"].get("value")
 
     def complaints(self) -> list[dict[str, typing.Any]]:
-        bad = ("Runtime.exceptionThrown", "Log.entryAdded")
-        return [e for e in self.events if e["method"] in bad or (e["method"] == "Runtime.consoleAPICalled" and e["params"]["type"] in ("error", "warning"))]
+        def bad(method: str, parameters: dict[str, typing.Any]) -> bool:
+            return method in ("Runtime.exceptionThrown", "Log.entryAdded") or (method == "Runtime.consoleAPICalled" and parameters["type"] in ("error", "warning"))
+
+        return [event for event in self.events if bad(event["method"], event["params"])]
 
     def requested(self) -> list[str]:
         return [e["params"]["request"]["url"] for e in self.events if e["method"] == "Network.requestWillBeSent"]
@@ -122,7 +125,8 @@ def test_every_plot_is_drawn_with_its_lines_and_says_in_words_what_it_shows(brow
     plots = browser.evaluate("JSON.parse(document.getElementById('plots').textContent)")
     drawn = browser.evaluate("""[...document.querySelectorAll('figure[data-plot]')].map(figure => {
         const svg = figure.querySelector('.canvas svg');
-        return {plot: Number(figure.dataset.plot), label: svg?.getAttribute('aria-label'), role: svg?.getAttribute('role'), width: svg?.getBoundingClientRect().width,
+        return {plot: Number(figure.dataset.plot), label: svg?.getAttribute('aria-label'), role: svg?.getAttribute('role'),
+                width: svg?.getBoundingClientRect().width,
                 lines: svg?.querySelectorAll('g[aria-label=line] path').length, bars: svg?.querySelectorAll('g[aria-label=bar] rect').length,
                 texts: [...(svg?.querySelectorAll('g[aria-label$="tick label"] text') ?? [])].map(text => text.textContent)}})""")
     assert sorted(d["plot"] for d in drawn) == list(range(len(plots)))
@@ -157,7 +161,13 @@ def test_text_stands_out_from_its_ground(browser: Browser, page: str, dark: bool
         const channel = c => (c /= 255) <= 0.03928 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4;
         const light = ([r, g, b]) => 0.2126 * channel(r) + 0.7152 * channel(g) + 0.0722 * channel(b);
         const parts = colour => colour.match(/[0-9.]+/g).map(Number);
-        const ground = element => { for (; element; element = element.parentElement) { const c = parts(getComputedStyle(element).backgroundColor); if (c[3] !== 0) return c; } return [255, 255, 255]; };
+        const ground = element => {
+          for (; element; element = element.parentElement) {
+            const colour = parts(getComputedStyle(element).backgroundColor);
+            if (colour[3] !== 0) return colour;
+          }
+          return [255, 255, 255];
+        };
         let worst = [99, ''];
         for (const element of document.querySelectorAll('body *:not(script):not(svg *)')) {
           if (![...element.childNodes].some(node => node.nodeType === 3 && node.textContent.trim()) || !element.getClientRects().length) continue;

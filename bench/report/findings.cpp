@@ -29,9 +29,10 @@ std::string sentence_of(const std::vector<const PeerWin*>& wins, const RowView& 
   const PeerWin& win = **std::max_element(wins.begin(), wins.end(), by_factor);
   const SeriesSpec& peer = win.peer->spec();
   std::string text = variant_of(peer);
-  if (is_growth(peer)) text += fmt::format(" at {}{}", format_x(*peer.x, peer.x_name), peer.x_name.find("byte") == std::string::npos ? " " + peer.x_name : "");
-  text += fmt::format(" {}, ours {} ({}){}: {} × better", figure_of(*win.peer, win.ratio.placement), figure_of(*win.ours, win.ratio.placement), variant_of(win.ours->spec()), where_of(win),
-                      format_value(factor_of(win, row.row->better), "ratio"));
+  if (is_growth(peer))
+    text += fmt::format(" at {}{}", format_x(*peer.x, peer.x_name), peer.x_name.find("byte") == std::string::npos ? " " + peer.x_name : "");
+  text += fmt::format(" {}, ours {} ({}){}: {} × better", figure_of(*win.peer, win.ratio.placement), figure_of(*win.ours, win.ratio.placement),
+                      variant_of(win.ours->spec()), where_of(win), format_value(factor_of(win, row.row->better), "ratio"));
   if (!win.clear) text += ", within the noise of this run";
   return wins.size() == 1 ? text : text + fmt::format("; the largest of {} such comparisons", wins.size());
 }
@@ -46,7 +47,8 @@ void add(Findings& found, const RowView& row) {
   add_wins(found.wins, row);
   for (const TargetView& target : row.targets) {
     if (target.judgement.met == Met::met) continue;
-    (target.judgement.met == Met::missed ? found.missed : found.unknown).push_back({&row, fmt::format("{}: {}", target.target->text, value_of(target))});
+    (target.judgement.met == Met::missed ? found.missed : found.unknown)
+        .push_back({&row, fmt::format("{}: {}", target.target->text, value_of(target))});
   }
   for (const Fact& fact : row.row->facts)
     if (fact.ok == false) found.missed.push_back({&row, fmt::format("{}, {}: {}", fact.what, fact.variant, fact.seen)});

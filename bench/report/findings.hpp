@@ -23,6 +23,6 @@ struct Findings {
 
 Findings findings_of(const RunView&);
 Findings findings_of(RunView&&) = delete;  // findings point at its rows
-const char* no_wins(const RunView&);  // what stands there when no peer is better
+const char* no_wins(const RunView&);       // what stands there when no peer is better
 
 }  // namespace hawse::bench

@@ -74,7 +74,9 @@ std::string format_x(double x, std::string_view x_name) {
   return fmt::format("{:g}{}", x / kBytes[at].factor, kBytes[at].suffix);
 }
 
-std::string format_change(double relative) { return std::isfinite(relative) ? fmt::format("{}{} %", relative < 0 ? "−" : "+", digits(std::abs(relative) * 100)) : "–"; }
+std::string format_change(double relative) {
+  return std::isfinite(relative) ? fmt::format("{}{} %", relative < 0 ? "−" : "+", digits(std::abs(relative) * 100)) : "–";
+}
 
 std::string format_date(std::int64_t unix_s) {
   const auto time = static_cast<std::time_t>(unix_s);

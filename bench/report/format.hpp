@@ -20,9 +20,9 @@ std::string format_interval(const Interval&, double value, std::string_view unit
 std::string format_x(double x, std::string_view x_name);
 // "+12.3 %" of 0.123.
 std::string format_change(double relative);
-std::string format_date(std::int64_t unix_s);   // "2026-11-24 14:05 UTC"
-std::string format_duration(std::int64_t seconds);  // "1 h 2 min", "2 min 3 s"
-std::string format_count(std::size_t count);                        // "12,345"
-std::string plural(std::size_t count, std::string_view one);        // "1 pass", "3 passes"
+std::string format_date(std::int64_t unix_s);                 // "2026-11-24 14:05 UTC"
+std::string format_duration(std::int64_t seconds);            // "1 h 2 min", "2 min 3 s"
+std::string format_count(std::size_t count);                  // "12,345"
+std::string plural(std::size_t count, std::string_view one);  // "1 pass", "3 passes"
 
 }  // namespace hawse::bench

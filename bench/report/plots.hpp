@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What the HTML page draws of a row, as data for assets/page.js: distributions, growth curves, phases. The key and a description in words are made here,
-// for readers who see no plot.
+// What the HTML page draws of a row, as data for assets/page.js: distributions, growth curves, phases. The key and a description in words are
+// made here, for readers who see no plot.
 #pragma once
 
 #include <map>

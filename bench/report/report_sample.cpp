@@ -12,6 +12,8 @@ int main(int argc, char** argv) {
   using namespace hawse::bench;
   const std::string form = argc > 1 ? argv[1] : "html";
   const unsigned columns = argc > 2 ? static_cast<unsigned>(std::atoi(argv[2])) : 120;
-  const std::string report = form == "text" ? to_text(sample_run(), true, columns) : form == "markdown" ? to_markdown(sample_run()) : to_html(sample_run());
+  const std::string report = form == "text"       ? to_text(sample_run(), true, columns)
+                             : form == "markdown" ? to_markdown(sample_run())
+                                                  : to_html(sample_run());
   return std::fwrite(report.data(), 1, report.size(), stdout) == report.size() ? 0 : 1;
 }

@@ -46,14 +46,16 @@ testing::AssertionResult holds(const std::string& report, const std::string& tex
 }
 
 std::string html_escaped(std::string text) {
-  std::replace_if(text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < ' '; }, ' ');
+  std::replace_if(
+      text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < ' '; }, ' ');
   for (const auto& [from, to] : {std::pair{'&', "&amp;"}, {'<', "&lt;"}, {'>', "&gt;"}, {'"', "&quot;"}, {'\'', "&#39;"}})
     for (auto at = text.find(from); at != std::string::npos; at = text.find(from, at + 1)) text.replace(at, 1, to);
   return text;
 }
 
 std::string markdown_escaped(std::string text) {
-  std::replace_if(text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < ' '; }, ' ');
+  std::replace_if(
+      text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < ' '; }, ' ');
   const std::string marked = std::regex_replace(text, std::regex(R"([\\|*_`\[\]~])"), "\\$&");
   return std::regex_replace(std::regex_replace(marked, std::regex("&"), "&amp;"), std::regex("<"), "&lt;");
 }
@@ -160,6 +162,26 @@ TEST(Report, takes_more_for_better_where_the_row_says_so) {
   EXPECT_THAT(found.wins[0].text, HasSubstr("bare ring 154 M/s"));
 }
 
+TEST(Report, compares_a_peer_with_what_does_the_same_work) {
+  bench::Run run = only("plane/edge");
+  Row& edge = run.rows[0];
+  const auto add = [&](const char* key, Role role, std::size_t like) {
+    Series copy = edge.series[like];
+    copy.spec.key = key;
+    copy.spec.role = role;
+    edge.series.push_back(copy);
+  };
+  add("process, two cores", Role::ours, 1);   // as slow as the peer
+  add("iceoryx2, two cores", Role::peer, 0);  // as fast as ours, but to be held against "process, two cores" only
+  const RunView view = view_of(run);
+  const RowView& shown = view.groups[0].rows[0];
+  ASSERT_EQ(shown.wins.size(), 1u);
+  EXPECT_EQ(shown.wins[0].ours->spec().key, "process, two cores");
+  EXPECT_EQ(shown.wins[0].peer->spec().key, "iceoryx2, two cores");
+  EXPECT_EQ(shown.native[1].label, "two cores");
+  EXPECT_EQ(Palette(view).colour_of(shown.series[1]), Palette(view).colour_of(shown.series[3]));
+}
+
 TEST(Report, puts_native_and_container_side_by_side) {
   const bench::Run run = only("memory/node");
   const RunView view = view_of(run);
@@ -173,7 +195,9 @@ TEST(Report, puts_native_and_container_side_by_side) {
 TEST(Report, compares_and_shows_figures_of_one_placement_only) {
   bench::Run run = only("plane/latency-polling");
   Row& polling = run.rows[0];
-  const auto without = [](Series& series, Placement placement) { std::erase_if(series.batches, [&](const Batch& batch) { return batch.placement == placement; }); };
+  const auto without = [](Series& series, Placement placement) {
+    std::erase_if(series.batches, [&](const Batch& batch) { return batch.placement == placement; });
+  };
   without(polling.series[1], Placement::near);
   without(polling.series[3], Placement::far);  // as many series in the one as in the other, and more samples in NEAR
   const RunView view = view_of(run);
@@ -237,7 +261,8 @@ TEST(Html, links_lead_to_rows_that_exist) {
   const std::string own = own_html();
   const std::regex link("href=\"#([^\"]+)\"");
   std::size_t links = 0;
-  for (std::sregex_iterator found(own.begin(), own.end(), link); found != std::sregex_iterator(); ++found, ++links) EXPECT_TRUE(holds(own, "id=\"" + (*found)[1].str() + "\""));
+  for (std::sregex_iterator found(own.begin(), own.end(), link); found != std::sregex_iterator(); ++found, ++links)
+    EXPECT_TRUE(holds(own, "id=\"" + (*found)[1].str() + "\""));
   EXPECT_GE(links, sample().rows.size());
 }
 
@@ -256,7 +281,8 @@ TEST(Html, thins_distributions_and_keeps_their_ends) {
   const Summary& summary = *polling.series[0].figure();
   EXPECT_NEAR(points.front()[0].get<double>(), summary.min, summary.min * 0.01);
   EXPECT_NEAR(points.back()[0].get<double>(), summary.max, summary.max * 0.01);
-  EXPECT_TRUE(std::is_sorted(points.begin(), points.end(), [](const auto& a, const auto& b) { return a[0].template get<double>() < b[0].template get<double>(); }));
+  EXPECT_TRUE(std::is_sorted(points.begin(), points.end(),
+                             [](const auto& a, const auto& b) { return a[0].template get<double>() < b[0].template get<double>(); }));
 }
 
 TEST(Html, gives_a_thing_the_same_colour_everywhere) {
@@ -327,7 +353,9 @@ TEST(Text, sends_the_terminal_nothing_but_its_own_colours) {
   EXPECT_EQ(std::regex_replace(coloured, std::regex("\x1b\\[[0-9;]*m"), ""), plain);
 
   bench::Run hostile = only("start/session");
-  hostile.rows[0].title = "a\x1b]0;title\x07 b\xc2\x9b" "31m c";
+  hostile.rows[0].title =
+      "a\x1b]0;title\x07 b\xc2\x9b"
+      "31m c";
   EXPECT_TRUE(holds(to_text(hostile, false, 80), "a ]0;title b 31m c"));
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The report in a terminal: the table, then what was missed, what has no figure and where a peer is better. The samples' details are for the other forms.
-// Widths count characters, not bytes; control characters of a Run never reach the terminal.
+// The report in a terminal: the table, then what was missed, what has no figure and where a peer is better. The samples' details are for the other
+// forms. Widths count characters, not bytes; control characters of a Run never reach the terminal.
 #include <algorithm>
 #include <string_view>
 
@@ -93,7 +93,9 @@ class Terminal {
     }
   }
 
-  std::string styled(const std::string& text, const char* style) const { return colour_ && *style != '\0' && !text.empty() ? style + text + "\x1b[0m" : text; }
+  std::string styled(const std::string& text, const char* style) const {
+    return colour_ && *style != '\0' && !text.empty() ? style + text + "\x1b[0m" : text;
+  }
   std::string take() { return std::move(out_); }
 
  private:
@@ -138,7 +140,9 @@ std::string beside(const RowView& row) {
   return text;
 }
 
-std::string title_of(const RowView& row) { return row.row->title + (row.placement == Placement::any ? "" : fmt::format(" · {}", name_of(row.placement))); }
+std::string title_of(const RowView& row) {
+  return row.row->title + (row.placement == Placement::any ? "" : fmt::format(" · {}", name_of(row.placement)));
+}
 
 void as_table(Terminal& out, const RowView& row) {
   const std::size_t each = (out.columns() - 2) / 4, last = out.columns() - 2 - 3 * each;

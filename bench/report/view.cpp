@@ -35,23 +35,26 @@ Placement placement_of(const Row& row) {
 bool in_container(const Row& row, const SeriesSpec& spec) {
   const auto speaks_of_it = [](const std::string& text) { return text.find("container") != std::string::npos; };
   if (speaks_of_it(spec.key) || speaks_of_it(variant_of(spec))) return true;
-  const auto native = [](const std::string& text) { return text.starts_with("process") || text.starts_with("thread") || text.starts_with("native"); };
+  const auto native = [](const std::string& text) { return text.find("process") != std::string::npos || text.find("native") != std::string::npos; };
   return speaks_of_it(row.id) && !native(variant_of(spec));
 }
 
 SeriesView view_of(const Row& row, const Series& series, Placement of_row) {
-  SeriesView view{.series = &series, .figures = {}, .shown = {}, .container = in_container(row, series.spec), .moved = count_of(series, Placement::moved)};
+  SeriesView view{
+      .series = &series, .figures = {}, .shown = {}, .container = in_container(row, series.spec), .moved = count_of(series, Placement::moved)};
   for (const Placement placement : kComparable)
     if (count_of(series, placement) > 0) view.figures.emplace_back(placement, summarise(passes_of(series, placement)));
   view.shown = view.in(of_row) != nullptr ? of_row : pick_placement(series);
   return view;
 }
 
-// The column says whether it is a container; the label is what remains of the key.
+// The column says whether it is a container, and that it is ours; the label is what remains of the key.
 std::string label_of(std::string key) {
-  for (const char* word : {"process", "container", "native", "ours"})
-    if (key.starts_with(word) && (key.size() == std::string_view(word).size() || key[std::string_view(word).size()] == ' ')) key.erase(0, std::string_view(word).size());
-  key.erase(0, key.find_first_not_of(' '));
+  for (const std::string_view word : {"process", "container", "native", "ours", "hawse"}) {
+    if (!key.starts_with(word) || (key.size() > word.size() && std::string_view(" ,:").find(key[word.size()]) == std::string_view::npos)) continue;
+    key.erase(0, key.find_first_not_of(" ,:", word.size()));
+    break;
+  }
   return key;
 }
 
@@ -95,15 +98,34 @@ std::vector<Line> best_of(const Row& row, std::vector<Line> lines) {
   return best;
 }
 
-bool comparable(const SeriesSpec& ours, const SeriesSpec& peer) {
-  return ours.role == Role::ours && peer.role == Role::peer && same_kind(ours, peer) && ours.x == peer.x && ours.phase_of.empty() && peer.phase_of.empty();
+// "two cores" of "ours, two cores": what sets it apart from the plain case, beside what its kind says anyway.
+std::string qualifier_of(const SeriesSpec& spec) {
+  std::string qualifier;
+  const std::string& name = variant_of(spec);
+  for (auto comma = name.find(", "); comma != std::string::npos;) {
+    const auto next = name.find(", ", comma + 2);
+    const std::string word = name.substr(comma + 2, next == std::string::npos ? next : next - comma - 2);
+    if (word != "polling" && word != "sleeping" && word != "written" && word != "untouched") qualifier += (qualifier.empty() ? "" : ", ") + word;
+    comma = next;
+  }
+  return qualifier;
+}
+
+// The same work. A peer's own configuration ("dora, larger pool") stands against our plain case.
+bool comparable(const RowView& row, const SeriesSpec& ours, const SeriesSpec& peer) {
+  if (ours.role != Role::ours || peer.role != Role::peer || !same_kind(ours, peer) || ours.x != peer.x || !ours.phase_of.empty() ||
+      !peer.phase_of.empty())
+    return false;
+  const std::string a = qualifier_of(ours), b = qualifier_of(peer);
+  const auto has_it = [&](const SeriesView& s) { return s.spec().role == Role::ours && qualifier_of(s.spec()) == b; };
+  return a == b || (a.empty() && std::none_of(row.series.begin(), row.series.end(), has_it));
 }
 
 std::vector<PeerWin> wins_of(const RowView& view) {
   std::vector<PeerWin> wins;
   for (const SeriesView& ours : view.series) {
     for (const SeriesView& peer : view.series) {
-      if (!comparable(ours.spec(), peer.spec())) continue;
+      if (!comparable(view, ours.spec(), peer.spec())) continue;
       const auto found = ratio(*ours.series, *peer.series, Statistic::median);
       if (!found || !better(*view.row, 1, found->value)) continue;
       wins.push_back({&ours, &peer, *found, better(*view.row, 1, view.row->better == Better::less ? found->interval.low : found->interval.high)});
@@ -124,7 +146,8 @@ std::vector<Phases> phases_of(const RowView& view) {
 }
 
 bool kinds_differ(const Row& row) {
-  return std::any_of(row.series.begin(), row.series.end(), [&](const Series& s) { return s.spec.role == Role::ours && !same_kind(s.spec, row.series.front().spec); });
+  return std::any_of(row.series.begin(), row.series.end(),
+                     [&](const Series& s) { return s.spec.role == Role::ours && !same_kind(s.spec, row.series.front().spec); });
 }
 
 void fill_lines(RowView& view) {
@@ -179,6 +202,8 @@ bool RowView::has_figure() const {
 bool is_growth(const SeriesSpec& spec) { return spec.x.has_value(); }
 
 const std::string& variant_of(const SeriesSpec& spec) { return spec.variant.empty() ? spec.key : spec.variant; }
+
+std::string system_of(const SeriesSpec& spec) { return variant_of(spec).substr(0, variant_of(spec).find(", ")); }
 
 RunView view_of(const Run& run) {
   RunView view;

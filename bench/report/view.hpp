@@ -2,8 +2,8 @@
 //
 // What every form of the report shows of a Run, worked out once: which figure stands in which cell, which targets are met, where a peer is better.
 //
-// One row's figures are all of one placement wherever its series have that one, so that what stands side by side may be compared; the figures of other
-// placements are kept beside. Owns its summaries; refers to the Run, which must outlive it.
+// One row's figures are all of one placement wherever its series have that one, so that what stands side by side may be compared; the figures of
+// other placements are kept beside. Owns its summaries; refers to the Run, which must outlive it.
 #pragma once
 
 #include <cstddef>
@@ -81,7 +81,7 @@ struct GroupView {
 
 struct RunView {
   const Run* run = nullptr;
-  std::vector<GroupView> groups;  // in the order in which the run has them
+  std::vector<GroupView> groups;                 // in the order in which the run has them
   std::size_t met = 0, missed = 0, unknown = 0;  // targets
   std::size_t facts_as_expected = 0, facts_not = 0;
 };
@@ -91,5 +91,6 @@ RunView view_of(Run&&) = delete;  // it must outlive the view
 
 bool is_growth(const SeriesSpec&);
 const std::string& variant_of(const SeriesSpec&);
+std::string system_of(const SeriesSpec&);  // "iceoryx2" of "iceoryx2, two cores"
 
 }  // namespace hawse::bench

@@ -14,7 +14,8 @@ bool shows_percentiles(const SeriesSpec& spec) { return spec.unit == "ns" && spe
 
 std::string figure_at(const SeriesView& series) {
   const Summary* summary = series.figure();
-  return fmt::format("{} at {}", summary == nullptr ? "no figure" : format_value(summary->median, series.spec().unit), format_x(*series.spec().x, series.spec().x_name));
+  return fmt::format("{} at {}", summary == nullptr ? "no figure" : format_value(summary->median, series.spec().unit),
+                     format_x(*series.spec().x, series.spec().x_name));
 }
 
 std::string p99_of(const SeriesView& series, const Summary& summary) {
@@ -69,7 +70,9 @@ const char* name_of(Placement placement) {
 
 const char* name_of(Wait wait) { return wait == Wait::polling ? "polling" : wait == Wait::sleeping ? "sleeping" : ""; }
 
-const char* name_of(Payload payload) { return payload == Payload::untouched ? "untouched" : payload == Payload::written_and_read ? "written and read" : ""; }
+const char* name_of(Payload payload) {
+  return payload == Payload::untouched ? "untouched" : payload == Payload::written_and_read ? "written and read" : "";
+}
 
 const char* name_of(Role role) { return role == Role::ours ? "Hawsepipe" : role == Role::peer ? "peer" : "floor"; }
 
@@ -183,15 +186,24 @@ std::string provenance_of(const Run& run) {
 std::vector<std::pair<std::string, std::string>> facts_of(const Run& run) {
   const Machine& machine = run.machine;
   std::vector<std::pair<std::string, std::string>> facts = {
-      {"command", run.command}, {"effort", run.effort}, {"taken", fmt::format("{}, in {}", format_date(run.started_s), format_duration(run.seconds))},
-      {"Hawsepipe", run.version}, {"commit", run.commit.ends_with("+") ? run.commit + ", with changes" : run.commit},
-      {"processor", machine.cpu}, {"cores", std::to_string(machine.cores)}, {"memory", machine.memory}, {"system", machine.os}, {"kernel", machine.kernel},
-      {"container engine", machine.engine}, {"compiler", machine.compiler}, {"Python", machine.python}};
+      {"command", run.command},
+      {"effort", run.effort},
+      {"taken", fmt::format("{}, in {}", format_date(run.started_s), format_duration(run.seconds))},
+      {"Hawsepipe", run.version},
+      {"commit", run.commit.ends_with("+") ? run.commit + ", with changes" : run.commit},
+      {"processor", machine.cpu},
+      {"cores", std::to_string(machine.cores)},
+      {"memory", machine.memory},
+      {"system", machine.os},
+      {"kernel", machine.kernel},
+      {"container engine", machine.engine},
+      {"compiler", machine.compiler},
+      {"Python", machine.python}};
   facts.insert(facts.end(), machine.more.begin(), machine.more.end());
   std::map<std::string, std::string> peers;
   for (const Row& row : run.rows)
     for (const Series& series : row.series)
-      if (series.spec.role == Role::peer && !series.version.empty()) peers.emplace(variant_of(series.spec), series.version);
+      if (series.spec.role == Role::peer && !series.version.empty()) peers.emplace(system_of(series.spec), series.version);
   facts.insert(facts.end(), peers.begin(), peers.end());
   std::erase_if(facts, [](const auto& fact) { return fact.second.empty(); });
   return facts;
@@ -202,8 +214,10 @@ std::string explain_placement(const Run& run) {
   if (run.near_ns > 0) seen = fmt::format("{} in NEAR", format_value(run.near_ns, "ns"));
   if (run.far_ns > 0) seen += fmt::format("{}{} in FAR", seen.empty() ? "" : ", ", format_value(run.far_ns, "ns"));
   std::string text =
-      "A machine's two cores can be NEAR (they share a cache) or FAR, and a virtual machine moves between the two by itself; everything between cores then "
-      "takes several times as long. Each latency sample is tagged with the placement found before and after it, and only samples of the same placement are compared.";
+      "A machine's two cores can be NEAR (they share a cache) or FAR, and a virtual machine moves between the two by itself; everything between "
+      "cores then "
+      "takes several times as long. Each latency sample is tagged with the placement found before and after it, and only samples of the same "
+      "placement are compared.";
   return seen.empty() ? text : text + fmt::format(" In this run one cache line went there and back in {}.", seen);
 }
 

@@ -12,11 +12,11 @@
 
 namespace hawse::bench {
 
-const char* name_of(Placement);  // "NEAR", "FAR", "moved", ""
-const char* name_of(Wait);       // "polling", "sleeping", ""
-const char* name_of(Payload);    // "untouched", "written and read", ""
-const char* name_of(Role);       // "Hawsepipe", "peer", "floor"
-const char* name_of(Met);        // "met", "MISSED", "no figure"
+const char* name_of(Placement);              // "NEAR", "FAR", "moved", ""
+const char* name_of(Wait);                   // "polling", "sleeping", ""
+const char* name_of(Payload);                // "untouched", "written and read", ""
+const char* name_of(Role);                   // "Hawsepipe", "peer", "floor"
+const char* name_of(Met);                    // "met", "MISSED", "no figure"
 std::string kind_of(const SeriesSpec&);      // "polling, written and read"
 std::string kind_of(const RowView&);         // of all its series; "" where they differ
 std::string phase_label(const SeriesSpec&);  // the key without that of the series it is a phase of
@@ -36,27 +36,29 @@ Cell cell_of(const Line&, const RowView&);
 // One series in one placement, with all that is known of it.
 struct Detail {
   const SeriesView* series = nullptr;
-  std::string name;     // "iceoryx2 0.7.0"
-  std::string kind;     // "polling, untouched"
-  std::string samples;  // "5 × 400"
+  std::string name;           // "iceoryx2 0.7.0"
+  std::string kind;           // "polling, untouched"
+  std::string samples;        // "5 × 400"
   std::string about_samples;  // "of 100 operations each; 60 more while the cores moved"
   std::string placement, median, interval, mean, range, p99, p999, outliers;
   std::string missing;  // instead of all figures
 };
 std::vector<Detail> details_of(const RowView&);
 
-std::string value_of(const TargetView&);     // "1.21 × (1.18–1.25)", "2.40 ms (2.31–2.50)"; unknown: why
-std::string sum_of(const Phases&);           // "257 ms, of 262 ms in all"
-std::string facts_cell(const Row&, bool container);  // "5 of 6 as it should be"; "" where it has none
-std::string verdict_of(const RunView&);      // "31 of 36 targets met, 3 missed, 2 without a figure"
-std::string provenance_of(const Run&);       // "Hawsepipe 0.1.0 (3de9215), full run of 4 h 11 min on 2026-11-24 14:05 UTC"
+std::string value_of(const TargetView&);                                // "1.21 × (1.18–1.25)", "2.40 ms (2.31–2.50)"; unknown: why
+std::string sum_of(const Phases&);                                      // "257 ms, of 262 ms in all"
+std::string facts_cell(const Row&, bool container);                     // "5 of 6 as it should be"; "" where it has none
+std::string verdict_of(const RunView&);                                 // "31 of 36 targets met, 3 missed, 2 without a figure"
+std::string provenance_of(const Run&);                                  // "Hawsepipe 0.1.0 (3de9215), full run of 4 h 11 min on 2026-11-24 14:05 UTC"
 std::vector<std::pair<std::string, std::string>> facts_of(const Run&);  // machine and run, name and value
 
 inline constexpr const char* kWhatItIs =
-    "Hawsepipe runs pipelines of Python and C++ nodes, each as a thread, as a process or in a container of its own, and hands frames between them through "
+    "Hawsepipe runs pipelines of Python and C++ nodes, each as a thread, as a process or in a container of its own, and hands frames between them "
+    "through "
     "shared memory without copying them.";
 inline constexpr const char* kExplainCell =
-    "A figure is a median; beside it stands the 95 % confidence interval of that median. Latencies add p99, which one sample in a hundred exceeds, where there "
+    "A figure is a median; beside it stands the 95 % confidence interval of that median. Latencies add p99, which one sample in a hundred exceeds, "
+    "where there "
     "are 100 samples or more, and p99.9, one in a thousand, from 1,000 on.";
 inline constexpr const char* kExplainRoles =
     "Peers are other systems that did the same work in the same run, taken in turns with ours. The floor is what the machine itself needs for it. "
