@@ -20,7 +20,7 @@ constexpr double kLivesToStart = 10;         // a life shorter than this many ti
 
 std::string time(double ns) { return format_duration_ns(static_cast<std::int64_t>(ns)); }
 std::string ms(double value) { return fmt::format("{:.0f} ms", value); }
-std::string percent(double relative) { return fmt::format("{:+.0f} %", relative * 100 + 0.0); }
+std::string percent(double relative) { return fmt::format("{:+.0f} %", relative * 100); }
 
 // What a container adds to every start.
 double extra_start_ms(const NodeFigures& process, const NodeFigures& container) { return std::max(0.0, container.start_ms - process.start_ms); }
@@ -33,8 +33,9 @@ std::string life_in_words(const NodeFigures& process, const NodeFigures& contain
   const double extra_ms = extra_start_ms(process, container);
   std::string text = fmt::format("it lived {} a start", time(process.life_s * 1e9));
   if (process.starts > process.runs) text += fmt::format(" and was started {} times in {}", process.starts, time(process.seconds * 1e9));
-  return text + fmt::format("; a container adds {} to each start ({} instead of {}), {:.0f} % of that life", ms(extra_ms), ms(container.start_ms),
-                            ms(process.start_ms), extra_ms / 10 / process.life_s);
+  const double share = extra_ms / 1000 / process.life_s;
+  return text + fmt::format("; a container adds {} to each start ({} instead of {}), {} that life", ms(extra_ms), ms(container.start_ms), ms(process.start_ms),
+                            share < 2 ? fmt::format("{:.0f} % of", share * 100) : fmt::format("{:.0f} times", share));
 }
 
 std::string start_in_words(const NodeFigures& process, const NodeFigures& container) {

@@ -125,6 +125,7 @@ class Campaign {
     }
   }
 
+  bool moves(const std::string& id) const { return std::ranges::find(movable_, id, &Node::id) != movable_.end(); }
   Collected& of(const std::string& node, ExecutorKind kind) { return collected_[{node, kind}]; }
   bool is_source(const std::string& node) const {
     return std::ranges::none_of(as_written_.edges, [&](const auto& edge) { return edge.to.node == node; });
@@ -159,7 +160,7 @@ class Campaign {
     for (const auto& [id, run] : measurement.nodes) {
       if (!run.failed || run.out_of_memory) continue;
       somebody = true;
-      if (std::ranges::none_of(movable_, [&](const Node* node) { return node->id == id; }))
+      if (!moves(id))
         throw Error(ErrorCode::node, "advise " + as_written_.name, id + " " + run.failure, "`hawse run` must come to its end before advice can be given");
       Collected& collected = of(id, run.executor);
       if (collected.gave_up()) continue;

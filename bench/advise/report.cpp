@@ -125,7 +125,7 @@ json to_json(const Comparison& comparison) {
 }
 
 std::vector<std::vector<std::string>> table_of(const Comparison& comparison) {
-  std::vector<std::vector<std::string>> rows = {{"node", "now", "advice", "start, ms", "a frame, p50", "wait before it, p50", "memory peak", "cores", "limits"}};
+  std::vector<std::vector<std::string>> rows = {{"node", "now", "advice", "start, ms", "a frame, p50", "edge latency, p50", "memory peak", "cores", "limits"}};
   for (const auto& node : comparison.nodes) {
     rows.push_back({node.facts.id, to_string(node.facts.now), node.advice.decided ? to_string(node.advice.executor) : "?",
                     pair(node, [](const NodeFigures& f) { return fmt::format("{:.0f}", f.start_ms); }),
