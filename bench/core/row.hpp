@@ -40,7 +40,7 @@ class Pass {
   virtual bool peers() const = 0;        // --peers
   // How many, by effort; normal is their geometric mean.
   virtual std::size_t samples(std::size_t quick, std::size_t full) const = 0;
-  // Is this series wanted in this run? Peers only with --peers.
+  // Is this series wanted in this run? Peers only with --peers: without, they aren't part of the run at all.
   virtual bool wants(const std::string& key) const = 0;
   // Takes a batch of the series: calibrates the placement before and after (where the row says that it depends on it), tags, keeps. Unavailable inside marks
   // the series as missing; it isn't tried again. Does nothing where the series isn't wanted.

@@ -59,7 +59,7 @@ class RowPass : public Pass {
 
   bool wants(const std::string& key) const override {
     const Series& series = find(key);
-    return series.missing.empty() && (options_.peers || series.spec.role != Role::peer);
+    return &series != &not_measured_ && series.missing.empty();
   }
 
   void measure(const std::string& key, const std::function<std::vector<float>()>& take) override {
@@ -111,8 +111,9 @@ class RowPass : public Pass {
  private:
   Series& find(const std::string& key) const {
     const auto found = std::find_if(row_.series.begin(), row_.series.end(), [&](const Series& series) { return series.spec.key == key; });
-    if (found == row_.series.end()) throw Error(ErrorCode::internal, "row " + spec_.row.id, "measures the series '" + key + "', which it doesn't declare");
-    return *found;
+    if (found != row_.series.end()) return *found;
+    if (std::any_of(spec_.series.begin(), spec_.series.end(), [&](const SeriesSpec& series) { return series.key == key; })) return not_measured_;
+    throw Error(ErrorCode::internal, "row " + spec_.row.id, "measures the series '" + key + "', which it doesn't declare");
   }
 
   Placement take_batch(Series& series, const std::function<std::vector<float>()>& take) {
@@ -135,6 +136,7 @@ class RowPass : public Pass {
   Calibrations& calibrations_;
   std::function<void(const std::string&)> on_progress_;
   std::optional<ScopedDir> folder_;
+  mutable Series not_measured_;  // stands for every peer in a run without them
 };
 
 // Whatever the row still owes has no figure, for this reason.
@@ -144,12 +146,16 @@ void give_up(Row& row, const std::string& why) {
   if (std::all_of(row.series.begin(), row.series.end(), [](const Series& series) { return series.batches.empty(); })) row.missing = why;
 }
 
-// A figure of each row that is owed at the end gets its reason.
-void close(Row& row, bool peers) {
-  for (Series& series : row.series) {
-    if (!series.batches.empty() || !series.missing.empty()) continue;
-    series.missing = series.spec.role == Role::peer && !peers ? "peers run with --peers" : "the run ended before its turn";
+// A row of this run: without peers, neither their series nor the targets that are held against them.
+Row row_of(const RowSpec& spec, bool peers) {
+  Row row = spec.row;
+  std::set<std::string> left_out;
+  for (const SeriesSpec& series : spec.series) {
+    if (peers || series.role != Role::peer) row.series.push_back({series, "", "", {}});
+    else left_out.insert(series.key);
   }
+  std::erase_if(row.targets, [&](const Target& target) { return left_out.contains(target.against); });
+  return row;
 }
 
 bool takes_part(unsigned pass, unsigned passes, unsigned of_row) { return (pass + 1) * of_row / passes > pass * of_row / passes; }
@@ -193,8 +199,7 @@ Run run_rows(const std::vector<RowSpec>& specs, const RunOptions& options) {
   unsigned passes = 1;
   for (const RowSpec& spec : specs) {
     passes = std::max(passes, passes_of(spec, options.effort));
-    run.rows.push_back(spec.row);
-    for (const SeriesSpec& series : spec.series) run.rows.back().series.push_back({series, "", "", {}});
+    run.rows.push_back(row_of(spec, options.peers));
   }
   Calibrations calibrations;
   const double all_seconds = seconds_of(specs, options.effort);
@@ -222,7 +227,9 @@ Run run_rows(const std::vector<RowSpec>& specs, const RunOptions& options) {
       done_seconds += spec.seconds_a_pass;
     }
   }
-  for (Row& row : run.rows) close(row, options.peers);
+  for (Row& row : run.rows)
+    for (Series& series : row.series)
+      if (series.batches.empty() && series.missing.empty()) series.missing = "the run ended before its turn";
   run.near_ns = Calibrations::median(calibrations.near);
   run.far_ns = Calibrations::median(calibrations.far);
   run.seconds = std::chrono::duration_cast<std::chrono::seconds>(Clock::now() - began).count();

@@ -19,6 +19,8 @@ void add_new(CLI::App&, Result&);
 void add_image(CLI::App&, Result&);
 void add_schema(CLI::App&, Result&);
 void add_doctor(CLI::App&, Result&);
+void add_bench(CLI::App&, Result&);
+void add_advise(CLI::App&, Result&);
 void add_version(CLI::App&, Result&);
 void add_completion(CLI::App&, Result&);
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// hawse run: starts a pipeline, shows what it does, and ends with a table. What nodes print to the terminal goes to stdout; everything that the
-// runtime says goes to stderr, or with --json to stdout as one event a line.
+// hawse run: starts a pipeline, shows what it does, and ends with a table. All of it goes to stderr, a node's lines with its name before them; with --quiet
+// what nodes print goes where they printed it, as it is; with --json everything goes to stdout as one event a line.
 #include <fmt/chrono.h>
 #include <fmt/format.h>
 #include <poll.h>
@@ -93,8 +93,11 @@ class Narrator {
     progress_.print(2, fmt::format("{} {}{}{}\n", time_now(), who, who.empty() ? "" : ": ", strip_control(text)));
   }
   void log(const Event& event) {
-    if (quiet_) return;
     const std::string stream = event.data["stream"];
+    if (quiet_) {
+      if (stream != "log") progress_.print(stream == "stdout" ? 1 : 2, strip_control(event.data["text"].get<std::string>()) + "\n");
+      return;
+    }
     const std::string what = stream == "log" ? event.data["level"].get<std::string>() : stream;
     progress_.print(2, fmt::format("{} {} {} | {}\n", time_now(), event.node, what, strip_control(event.data["text"].get<std::string>())));
   }

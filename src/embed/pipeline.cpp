@@ -47,7 +47,7 @@ struct Session::Impl {
     } catch (const Stopped&) {
       endpoint.reset();
       thread.join();
-      throw Error(outcome.failure.value_or(ErrorCode::node), "start " + names.name, outcome.reason);
+      throw Error(outcome.failure.value_or(ErrorCode::node), "start " + names.name, why.empty() ? outcome.reason : outcome.reason + ": " + why);
     }
   }
 

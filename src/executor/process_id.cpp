@@ -4,7 +4,6 @@
 #include <signal.h>
 #include <unistd.h>
 
-#include <filesystem>
 #include <fstream>
 #include <sstream>
 
@@ -29,13 +28,10 @@ void kill_group(const std::string& id) noexcept {
   if (now.empty() || now == id) ::kill(-pid, SIGKILL);  // a group's id isn't given again while a member lives
 }
 
-void kill_child_groups(pid_t except) noexcept {
-  std::error_code error;
-  for (const auto& task : std::filesystem::directory_iterator("/proc/self/task", error)) {
-    std::ifstream children(task.path() / "children");
-    for (pid_t pid = 0; children >> pid;)
-      if (pid != except && ::getpgid(pid) == pid) ::kill(-pid, SIGKILL);
-  }
+void kill_child_groups(pid_t thread) noexcept {
+  std::ifstream children("/proc/self/task/" + std::to_string(thread) + "/children");
+  for (pid_t pid = 0; children >> pid;)
+    if (::getpgid(pid) == pid) ::kill(-pid, SIGKILL);
 }
 
 }  // namespace hawse::executor

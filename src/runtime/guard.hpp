@@ -21,7 +21,6 @@ class Guard {
   explicit Guard(const std::string& session);  // starts lib/hawse/hawse-guard
   ~Guard();                                    // "done"
   void add(const std::string& line) noexcept;  // any thread
-  pid_t pid() const noexcept { return process_.pid(); }
 
  private:
   Subprocess process_;

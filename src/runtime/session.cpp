@@ -245,8 +245,7 @@ void Session::kill_everything() {
     }
   }
   // What is being prepared or launched ends when its worker is back (launch.cpp looks at killing_): an installer that is killed brings it back at once.
-  const bool preparing = std::ranges::any_of(nodes_, [](const auto& node) { return node->state == State::preparing; });
-  if (preparing) executor::kill_child_groups(guard_ ? guard_->pid() : 0);
+  kill_installers();
   check_over();
 }
 

@@ -19,8 +19,10 @@
 #include <deque>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <set>
 #include <string>
 #include <thread>
 #include <vector>
@@ -144,6 +146,7 @@ class Session {
   void work(std::function<void()>);
   // launch.cpp
   void prepare(NodeRun&);
+  void kill_installers() noexcept;
   void launch(NodeRun&);
   void launched(NodeRun&, std::shared_ptr<executor::Instance>);
   void open_output(NodeRun&);
@@ -182,6 +185,19 @@ class Session {
   json node_summary(const NodeRun&) const;
   json edge_summary(const EdgeRun&) const;
 
+  // While a worker makes an environment: what it started can be killed, and nobody else's children.
+  class Installing {
+   public:
+    explicit Installing(Session&);
+    ~Installing();
+    Installing(const Installing&) = delete;
+    Installing& operator=(const Installing&) = delete;
+
+   private:
+    Session& session_;
+    const pid_t thread_;
+  };
+
   struct Joining {
     UniqueFd fd;
     Loop::Handle watch, timeout;
@@ -201,6 +217,8 @@ class Session {
   std::map<std::uint64_t, Joining> joining_;
   std::uint64_t next_joining_ = 1;
   std::vector<std::thread> workers_;
+  std::mutex installing_mutex_;
+  std::set<pid_t> installing_;  // workers that make an environment, by thread id
   Outcome outcome_;
   bool started_ = false, stopping_ = false, killing_ = false;
   std::int64_t begun_ns_ = 0, started_ns_ = 0, ended_ns_ = 0;

@@ -71,7 +71,7 @@ void measure_round_trip(Pass& pass) {
 RowSpec round_trip() {
   RowSpec spec;
   spec.row = {.id = "nodes/python-round-trip-1mib",
-              .group = "Latency",
+              .group = "Python nodes",
               .title = "Python → Python → Python, 1 MiB",
               .measured = "Round trip between two Python processes, timed by the first from before it builds the frame to the receipt of the answer, a frame of the same size. Untouched: one word is "
                           "written and checked. Written: NumPy fills every frame and sums it at the other end, both ways.",
@@ -145,7 +145,7 @@ void measure_one_way(Pass& pass) {
 RowSpec one_way() {
   RowSpec spec;
   spec.row = {.id = "nodes/python-one-way",
-              .group = "Latency",
+              .group = "Python nodes",
               .title = "Python → Python, sleeping, one way",
               .measured = "From just before the sending of a frame in one Python process to the first line that sees it in another; 64 B a frame a millisecond, 1 MiB every 2 ms, 40 MiB every 250 ms; the "
                           "same pauses and the same clock for dora. Two words of each frame are written and checked.",
@@ -230,7 +230,7 @@ void measure_rate(Pass& pass, LostBySeries& lost) {
 RowSpec rate() {
   RowSpec spec;
   spec.row = {.id = "nodes/python-rate",
-              .group = "Throughput",
+              .group = "Python nodes",
               .title = "Python frames a second",
               .measured = "One Python process sends as fast as the edge takes frames (queue 64), another counts them; by its clock, from before the first frame to after the last. The payload of ours "
                           "isn't touched; dora copies it into its shared memory. Frames lost are among the facts below.",

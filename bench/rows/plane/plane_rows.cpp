@@ -68,7 +68,7 @@ void take(Pass& pass, const Measured& each) {
 Row row_named(std::string id, std::string title, std::string measured, std::vector<Target> targets, Better better = Better::less) {
   Row row;
   row.id = std::move(id);
-  row.group = "Plane";
+  row.group = "The plane, between two C++ processes";
   row.title = std::move(title);
   row.measured = std::move(measured);
   row.better = better;

@@ -102,9 +102,10 @@ void compile(const PackageTarget& target, const fs::path& folder) {
     target.compile(folder);
     return;
   }
-  // Never stale: the folder never changes. A file that doesn't compile (templates, tests for other versions) isn't an error.
+  // Never stale: the folder never changes. A file that doesn't compile (templates, tests for other versions) isn't an error. The path that goes into the code
+  // is that of containers, so that the same packages give the same bytes wherever they lie; Python puts in the real one when it imports.
   SpawnOptions options;
-  options.argv = {target.interpreter.path.string(), "-I", "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash", folder.string()};
+  options.argv = {target.interpreter.path.string(), "-I", "-m", "compileall", "-q", "-d", "/hawse/packages", "--invalidation-mode", "unchecked-hash", folder.string()};
   options.env = current_environment();
   run_to_end(options);
 }
