@@ -12,7 +12,7 @@ import pytest
 from harness import HAWSE, ROOT, Bench, hawse, needs_engine
 from ruamel.yaml import YAML
 
-COMMANDS = ["run", "check", "schema", "build", "image", "doctor", "new", "version", "completion"]
+COMMANDS = ["run", "check", "schema", "build", "image", "doctor", "new", "bench", "advise", "version", "completion"]
 
 
 def test_help_lists_every_command() -> None:
@@ -20,7 +20,7 @@ def test_help_lists_every_command() -> None:
     assert all(command in out for command in COMMANDS)
 
 
-@pytest.mark.parametrize("command", [*COMMANDS, "image ls", "image rm", "image prune", "image base"])
+@pytest.mark.parametrize("command", [*COMMANDS, "image ls", "image rm", "image prune", "image base", "bench history", "bench compare", "bench baseline", "bench export"])
 def test_help_of_every_command_has_an_example(command: str) -> None:
     done = hawse(*command.split(), "--help")
     assert done.returncode == 0

@@ -17,7 +17,9 @@ double factor_of(const PeerWin& win, Better better) { return better == Better::l
 std::string figure_of(const SeriesView& series, Placement placement) { return format_value(series.in(placement)->median, series.spec().unit); }
 
 std::string where_of(const PeerWin& win) {
-  std::string where = kind_of(win.ours->spec());
+  const SeriesSpec &ours = win.ours->spec(), &peer = win.peer->spec();
+  std::string where = kind_of(ours);
+  if (ours.wait != peer.wait) where = fmt::format("{}; ours {}", kind_of(peer), name_of(ours.wait));
   const std::string placement = name_of(win.ratio.placement);
   where += (where.empty() || placement.empty() ? "" : ", ") + placement;
   return where.empty() ? "" : fmt::format(" ({})", where);
@@ -51,7 +53,7 @@ void add(Findings& found, const RowView& row) {
         .push_back({&row, fmt::format("{}: {}", target.target->text, value_of(target))});
   }
   for (const Fact& fact : row.row->facts)
-    if (fact.ok == false) found.missed.push_back({&row, fmt::format("{}, {}: {}", fact.what, fact.variant, fact.seen)});
+    if (fact.ok == false) found.missed.push_back({&row, fmt::format("{}{}{}: {}", fact.what, fact.variant.empty() ? "" : ", ", fact.variant, fact.seen)});
   if (row.targets.empty() && !row.row->missing.empty()) found.unknown.push_back({&row, row.row->missing});
 }
 

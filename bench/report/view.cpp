@@ -111,10 +111,19 @@ std::string qualifier_of(const SeriesSpec& spec) {
   return qualifier;
 }
 
+// The same kind; where none of ours waits as the peer does, whatever ours does instead.
+bool same_kind_or_nearest(const RowView& row, const SeriesSpec& ours, const SeriesSpec& peer) {
+  if (same_kind(ours, peer)) return true;
+  SeriesSpec as_peer = ours;
+  as_peer.wait = peer.wait;
+  const auto waits_so = [&](const SeriesView& s) { return s.spec().role == Role::ours && same_kind(s.spec(), peer) && s.figure() != nullptr; };
+  return same_kind(as_peer, peer) && std::none_of(row.series.begin(), row.series.end(), waits_so);
+}
+
 // The same work. A peer's own configuration ("dora, larger pool") stands against our plain case.
 bool comparable(const RowView& row, const SeriesSpec& ours, const SeriesSpec& peer) {
-  if (ours.role != Role::ours || peer.role != Role::peer || !same_kind(ours, peer) || ours.x != peer.x || !ours.phase_of.empty() ||
-      !peer.phase_of.empty())
+  if (ours.role != Role::ours || peer.role != Role::peer || ours.x != peer.x || !ours.phase_of.empty() || !peer.phase_of.empty() ||
+      !same_kind_or_nearest(row, ours, peer))
     return false;
   const std::string a = qualifier_of(ours), b = qualifier_of(peer);
   const auto has_it = [&](const SeriesView& s) { return s.spec().role == Role::ours && qualifier_of(s.spec()) == b; };
