@@ -191,3 +191,19 @@ def test_install_puts_a_command_there_that_runs(tmp_path: pathlib.Path, bench: B
     run = subprocess.run([tmp_path / "prefix" / "bin" / "hawse", "run", "--quiet", bench.pipeline], capture_output=True, text=True, env={"PATH": os.environ["PATH"]})
     assert run.returncode == 0, run.stderr
     assert run.stdout == "hello\nhello\n"
+
+
+def test_quiet_leaves_only_what_the_nodes_print(bench: Bench) -> None:
+    bench.nodes("""
+        import sys
+        class Talker(hawse.Node):
+            def process(self, tensor: hawse.Tensor) -> None:
+                print("one line")
+                print("to stderr", file=sys.stderr)
+                self.log.info("a log line")
+    """)
+    bench.write({"nodes": {"source": {"node": "test/source", "params": {"count": 1, "shape": [1]}}, "talker": {"node": "nodes.py:Talker"}}, "edges": ["source -> talker"]})
+    run = hawse("run", "--quiet", str(bench.pipeline))
+    assert run.returncode == 0
+    assert run.stdout == "one line\n"
+    assert run.stderr == "to stderr\n"

@@ -16,7 +16,7 @@ void add_node_rows(std::vector<RowSpec>& rows) {
 }
 
 void add_dora_first_frame(RowSpec& row) {
-  row.series.push_back({.key = "dora", .variant = "", .role = Role::peer, .unit = "ns", .wait = Wait::sleeping, .payload = Payload::untouched, .x = {}, .x_name = "", .phase_of = ""});
+  row.series.push_back({.key = "dora", .variant = "", .role = Role::peer, .unit = "ns", .wait = Wait::none, .payload = Payload::none, .x = {}, .x_name = "", .phase_of = ""});
   row.measure = [measure = std::move(row.measure)](Pass& pass) {
     measure(pass);
     pass.measure("dora", [&] {
