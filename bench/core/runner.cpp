@@ -178,11 +178,10 @@ std::vector<RowSpec> select_rows(std::vector<RowSpec> rows, const std::vector<st
   std::vector<std::string> known;
   for (const RowSpec& row : rows) known.push_back(row.row.id);
   for (const auto& pattern : patterns) {
-    const std::size_t before = chosen.size();
     bool any = false;
     for (const auto& id : known)
       if (id == pattern || id.starts_with(pattern + "/") || ::fnmatch(pattern.c_str(), id.c_str(), 0) == 0) chosen.insert(id), any = true;
-    if (any || chosen.size() != before) continue;
+    if (any) continue;
     const auto near = nearest(pattern, known);
     throw Error(ErrorCode::usage, "benchmark", fmt::format("no row is named '{}'", strip_control(pattern)),
                 near.empty() ? "'hawse bench --list' shows them" : fmt::format("did you mean '{}'?", near));

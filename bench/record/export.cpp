@@ -174,7 +174,6 @@ void append_series(std::string& csv, const Row& row, const Series& series) {
 }  // namespace
 
 std::string to_json(const Run& run, bool with_samples) {
-  const Machine& machine = run.machine;
   json rows = json::array();
   for (const Row& row : run.rows) rows.push_back(row_json(row, with_samples));
   const json whole = {
@@ -188,16 +187,7 @@ std::string to_json(const Run& run, bool with_samples) {
         {"effort", run.effort},
         {"version", run.version},
         {"commit", run.commit}}},
-      {"machine",
-       {{"cpu", machine.cpu},
-        {"kernel", machine.kernel},
-        {"memory", machine.memory},
-        {"os", machine.os},
-        {"engine", machine.engine},
-        {"compiler", machine.compiler},
-        {"python", machine.python},
-        {"cores", machine.cores},
-        {"more", machine.more}}},
+      {"machine", json_of(run.machine)},
       {"calibration", {{"near_ns", run.near_ns > 0 ? json(run.near_ns) : json()}, {"far_ns", run.far_ns > 0 ? json(run.far_ns) : json()}}},
       {"rows", std::move(rows)}};
   return whole.dump(with_samples ? -1 : 1, ' ', false, json::error_handler_t::replace) + "\n";

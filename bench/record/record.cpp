@@ -69,17 +69,7 @@ SQLite::Database open_database(const std::filesystem::path& file) {
 // What has no columns of its own, as JSON. A text of a peer or a node may hold any bytes.
 std::string text_of(const json& value) { return value.dump(-1, ' ', false, json::error_handler_t::replace); }
 
-std::string machine_text(const Machine& machine) {
-  return text_of({{"cpu", machine.cpu},
-                  {"kernel", machine.kernel},
-                  {"memory", machine.memory},
-                  {"os", machine.os},
-                  {"engine", machine.engine},
-                  {"compiler", machine.compiler},
-                  {"python", machine.python},
-                  {"cores", machine.cores},
-                  {"more", machine.more}});
-}
+std::string machine_text(const Machine& machine) { return text_of(json_of(machine)); }
 
 Machine machine_from(const json& kept) {
   return {kept.at("cpu"),      kept.at("kernel"), kept.at("memory"), kept.at("os"),  kept.at("engine"),

@@ -58,4 +58,16 @@ template Better from_word<Better>(std::string_view);
 template Statistic from_word<Statistic>(std::string_view);
 template Target::Relation from_word<Target::Relation>(std::string_view);
 
+nlohmann::json json_of(const Machine& machine) {
+  return {{"cpu", machine.cpu},
+          {"kernel", machine.kernel},
+          {"memory", machine.memory},
+          {"os", machine.os},
+          {"engine", machine.engine},
+          {"compiler", machine.compiler},
+          {"python", machine.python},
+          {"cores", machine.cores},
+          {"more", machine.more}};
+}
+
 }  // namespace hawse::bench

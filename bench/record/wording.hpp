@@ -4,6 +4,7 @@
 // (The report's words, for people, are in bench/report/words.hpp.)
 #pragma once
 
+#include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
 
@@ -25,5 +26,8 @@ std::string word_of(Verdict);           // no_change, improved, regressed, too_f
 // The way back, for what the record keeps: Placement, Role, Wait, Payload, Better, Statistic, Target::Relation. Throws Error for another word.
 template <class Enum>
 Enum from_word(std::string_view);
+
+// A machine as the record keeps it and exports show it.
+nlohmann::json json_of(const Machine&);
 
 }  // namespace hawse::bench
