@@ -28,7 +28,7 @@ struct ArenaShape {
   std::uint32_t slots;
 };
 constexpr ArenaShape shape_for(std::uint64_t payload_bytes, std::uint32_t depth) {
-  const std::uint64_t slot_bytes = (plane::kHeaderBytes + payload_bytes + kPage - 1) / kPage * kPage;
+  const std::uint64_t slot_bytes = (payload_bytes + kPage - 1) / kPage * kPage;
   return {slot_bytes, slot_bytes >= kLargeSlotBytes ? 3 : depth + 4};
 }
 
@@ -169,7 +169,7 @@ class PlaneEnd {
 hawse_transport plane_api() {
   return api_of<PlaneEnd>({.name = "hawse",
                            .waits = HAWSE_PEER_POLLING | HAWSE_PEER_SLEEPING,
-                           .max_bytes = plane::kMaxFrameBytes - plane::kHeaderBytes,
+                           .max_bytes = plane::kMaxFrameBytes,
                            .max_readers = plane::kMaxLinks},
                           [] { return HAWSE_VERSION; });
 }

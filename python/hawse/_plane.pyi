@@ -12,7 +12,6 @@ FULL: int
 NO_SLOT: int
 TOO_LARGE: int
 UNKNOWN_ARENA: int
-HEADER_BYTES: int
 MAX_SLOTS: int
 
 class Memory:

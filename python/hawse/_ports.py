@@ -97,7 +97,7 @@ class OutPort:
     def _grow(self, payload_bytes: int, slots: int) -> bool:
         """By the rule first; where that is too much, with as little as lets the stream run."""
         least = 2 + len(self.queues)
-        needed = payload_bytes + _plane.HEADER_BYTES
+        needed = max(payload_bytes, 1)
         roomy = needed + needed // 4 if self.sized and needed > self.slot_bytes else needed  # sizes vary: don't come back for every record
         return self._ask(max(roomy, self.slot_bytes), slots) or (slots > least and self._ask(needed, least))
 

@@ -31,7 +31,7 @@ std::uint64_t unread_on_blocking(const PortObject* port) {
   for (std::uint32_t i = 0; i < port->view_count; ++i) {
     const View& view = port->views[i];
     if (!view.there || !view.blocks || view.link.reader_state() != plane::LinkState::open) continue;
-    const std::uint64_t unread = view.link.written() - view.link.read();
+    const std::uint64_t unread = view.link.unread();
     if (unread > most) most = unread;
   }
   return most;
@@ -252,7 +252,6 @@ PyObject* link_close(PyObject* self, PyObject*) {
   link_of(self)->link.close();
   return none();
 }
-PyObject* link_unread(PyObject* self, void*) { return PyLong_FromUnsignedLongLong(link_of(self)->link.unread()); }
 PyObject* link_leased(PyObject* self, void*) { return PyLong_FromUnsignedLongLong(link_of(self)->link.leased()); }
 PyObject* link_ended(PyObject* self, void*) { return PyBool_FromLong(link_of(self)->ended ? 1 : 0); }
 
@@ -265,7 +264,6 @@ PyMethodDef link_methods[] = {
     {nullptr, nullptr, 0, nullptr},
 };
 PyGetSetDef link_properties[] = {
-    {"unread", &link_unread, nullptr, nullptr, nullptr},
     {"leased", &link_leased, nullptr, nullptr, nullptr},
     {"ended", &link_ended, nullptr, "The loop has seen the end of this link.", nullptr},
     {nullptr, nullptr, nullptr, nullptr, nullptr},

@@ -307,8 +307,8 @@ bool fill_header(plane::FrameHeader& header, bool& has_timestamp, PyObject* cons
   }
   for (Py_ssize_t i = 0; i < rank; ++i) {
     std::int64_t extent = 0;
-    if (!get_integer(PyTuple_GetItem(args[5], i), 0, INT64_MAX, "an extent of the shape", extent)) return false;
-    header.shape[i] = static_cast<std::uint64_t>(extent);
+    if (!get_integer(PyTuple_GetItem(args[5], i), 0, UINT32_MAX, "an extent of the shape", extent)) return false;
+    header.shape[i] = static_cast<std::uint32_t>(extent);
   }
   std::int64_t bytes = 0, duration_ns = 0, timestamp_ns = 0;
   if (!get_integer(args[6], 0, static_cast<std::int64_t>(plane::kMaxFrameBytes), "the payload", bytes)) return false;

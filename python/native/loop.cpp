@@ -134,14 +134,8 @@ PyObject* loop_hung_up(PyObject* self, void*) {
 
 bool any_unread(LoopObject* loop) {
   for (std::uint32_t i = 0; i < loop->input_count; ++i)
-    if (!loop->inputs[i]->ended && !loop->unknown[i] && loop->inputs[i]->link.has_unread()) return true;
+    if (!loop->inputs[i]->ended && loop->inputs[i]->link.has_unread()) return true;
   return false;
-}
-
-// Frames of a reader that died are given again where there is room by now.
-void give_again(LoopObject* loop) {
-  for (std::uint32_t i = 0; i < loop->output_count; ++i)
-    if (loop->outputs[i]->port.has_to_give_again()) loop->outputs[i]->port.pump();
 }
 
 // What a sleep is for: frames, or one output (room, or slots beyond those in use before).
@@ -155,7 +149,6 @@ struct Wanted {
 };
 
 bool there(LoopObject* loop, const Wanted& wanted) {
-  give_again(loop);
   if (message_waits(loop)) return true;
   if (wanted.frames && any_unread(loop)) return true;
   if (wanted.room != nullptr && wanted.room->port.can_send()) return true;
@@ -166,7 +159,7 @@ bool there(LoopObject* loop, const Wanted& wanted) {
 }
 
 bool listens(const PortObject* port, const Wanted& wanted) {
-  return port->port.has_to_give_again() || port == wanted.room || port == wanted.slots || port == wanted.settled;
+  return port == wanted.room || port == wanted.slots || port == wanted.settled;
 }
 
 void spin(LoopObject* loop, const Wanted& wanted, std::uint32_t seen) {
@@ -180,7 +173,6 @@ void sleep_for(LoopObject* loop, const Wanted& wanted, std::int64_t timeout_ns) 
   const std::uint32_t seen = loop->bell.value();
   const std::int64_t from_ns = plane::monotonic_ns();
   for (std::uint32_t i = 0; i < loop->output_count; ++i) flush_abandoned(loop->outputs[i]);
-  give_again(loop);
   Py_BEGIN_ALLOW_THREADS
   if (loop->spin_ns > 0) spin(loop, wanted, seen);
   if (wanted.frames)
@@ -200,6 +192,7 @@ void sleep_for(LoopObject* loop, const Wanted& wanted, std::int64_t timeout_ns) 
 
 void leave_call(LoopObject* loop) {
   if (loop->entered_ns == 0) return;
+  if (plane::NodePage* page = page_of(loop)) plane::end_work(*page);
   const std::int64_t spent_ns = plane::monotonic_ns() - loop->entered_ns - loop->blocked_ns;
   loop->entered_ns = 0;
   if (plane::NodePage* page = page_of(loop)) plane::record(page->processing, spent_ns > 0 ? static_cast<std::uint64_t>(spent_ns) : 0);
@@ -219,13 +212,13 @@ PyObject* look_at(LoopObject* loop, std::uint32_t i) {
   LinkObject* link = loop->inputs[i];
   plane::Received received;
   const Status status = link->link.receive(&received);
-  loop->unknown[i] = status == Status::unknown_arena;
   if (status == Status::ok) {
     loop->next = i + 1 == loop->input_count ? 0 : i + 1;
     loop->timestamp_ns = received.header.timestamp_ns;
     loop->trace_id = received.header.trace_id;
     loop->sequence = received.header.sequence;
     loop->has_frame = loop->is_node;
+    if (plane::NodePage* page = page_of(loop)) plane::begin_work(*page, i, received.header);
     return received_frame(link, received);
   }
   if (status == Status::ended || status == Status::corrupt) {
@@ -264,7 +257,6 @@ PyObject* loop_next(PyObject* self, PyObject* argument) {
       PyObject* frame = look_at(loop, i);
       if (frame == nullptr && PyErr_Occurred() != nullptr) return nullptr;
       if (frame == nullptr) continue;
-      if (plane::NodePage* page = page_of(loop)) add(page->frames_in, 1);
       enter_call(loop);
       return with_index(frame, i);
     }
@@ -383,12 +375,9 @@ PyObject* loop_add_input(PyObject* self, PyObject* args) {
   PyObject* argument = nullptr;
   int feedback = 0;
   if (PyArg_ParseTuple(args, "O!|p", types.link, &argument, &feedback) == 0) return nullptr;
-  auto* unknown = static_cast<bool*>(PyMem_Realloc(loop->unknown, loop->input_count + 1));
-  if (unknown == nullptr) return PyErr_NoMemory();
-  loop->unknown = unknown;
   if (!append(&loop->inputs, loop->input_count, argument)) return nullptr;
   loop->inputs[loop->input_count]->feedback = feedback != 0;
-  loop->unknown[loop->input_count++] = false;
+  ++loop->input_count;
   if (feedback == 0) ++loop->open;
   return none();
 }
@@ -411,7 +400,6 @@ void loop_dealloc(PyObject* self) {
   for (std::uint32_t i = 0; i < loop->input_count; ++i) Py_DECREF(reinterpret_cast<PyObject*>(loop->inputs[i]));
   PyMem_Free(loop->inputs);
   PyMem_Free(loop->outputs);
-  PyMem_Free(loop->unknown);
   loop->page.~Mapping();
   loop->bell.~Bell();
   free_object(self);

@@ -23,7 +23,6 @@ bool add_constants(PyObject* module) {
       {"NO_SLOT", static_cast<long>(Status::no_slot)},
       {"TOO_LARGE", static_cast<long>(Status::too_large)},
       {"UNKNOWN_ARENA", static_cast<long>(Status::unknown_arena)},
-      {"HEADER_BYTES", static_cast<long>(hawse::plane::kHeaderBytes)},
       {"MAX_SLOTS", static_cast<long>(hawse::plane::kMaxSlots)},
   };
   for (const auto& constant : constants)

@@ -86,7 +86,6 @@ struct LoopObject {
   Watch* watch;
   LinkObject** inputs;
   PortObject** outputs;
-  bool* unknown;                // inputs whose next frame lies in an arena that hasn't come yet
   std::uint32_t input_count, output_count, open, next;
   std::int64_t spin_ns;
   bool is_node;                 // else a program that embeds a pipeline: its frames have nothing to do with each other

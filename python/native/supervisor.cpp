@@ -18,8 +18,9 @@ PyObject* create_arena(PyObject*, PyObject* args) {
 PyObject* create_link(PyObject*, PyObject* args) {
   unsigned queue = 0;
   int when_full = 0;
-  if (PyArg_ParseTuple(args, "Ii", &queue, &when_full) == 0) return nullptr;
-  return as_fd(plane::create_link(queue, static_cast<plane::WhenFull>(when_full)), "create a link");
+  unsigned int backlog = 0;
+  if (PyArg_ParseTuple(args, "Ii|I", &queue, &when_full, &backlog) == 0) return nullptr;
+  return as_fd(plane::create_link(queue, static_cast<plane::WhenFull>(when_full), backlog), "create a link");
 }
 PyObject* create_doorbell(PyObject*, PyObject*) { return as_fd(plane::create_doorbell(), "create a doorbell"); }
 PyObject* create_node_page(PyObject*, PyObject*) { return as_fd(plane::create_node_page(), "create a node page"); }
@@ -49,9 +50,9 @@ PyObject* link_counts(PyObject*, PyObject* argument) {
   if (status != Status::ok) return raise_status("look at a link", status);
   const auto& writer = view.writer();
   const auto& reader = view.reader();
-  return Py_BuildValue("{s:K,s:K,s:K,s:K,s:K,s:K,s:K,s:K}", "written", view.written(), "read", view.read(), "sent", read(writer.frames), "dropped",
+  return Py_BuildValue("{s:K,s:K,s:K,s:K,s:K,s:K,s:K}", "unread", view.unread(), "sent", read(writer.frames), "dropped",
                        read(writer.dropped), "copies", read(writer.copies), "given_again", read(writer.given_again), "received", read(reader.frames),
-                       "leased", read(reader.leased));
+                       "leased", view.leased());
 }
 
 // end_link(fd, writer): what the supervisor does for a node that is gone for good

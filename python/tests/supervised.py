@@ -182,7 +182,7 @@ class Supervised:
         status = feed.send(frame)
         while status:
             if status in (_plane.TOO_LARGE, _plane.NO_SLOT) and feed.can_send():
-                slot_bytes = -(-(frame.nbytes + _plane.HEADER_BYTES) // 4096) * 4096
+                slot_bytes = -(-(frame.nbytes) // 4096) * 4096
                 arena = self.fd(_plane.create_arena(slot_bytes, 16))
                 number, self.feed_arenas[link] = self.feed_arenas[link], self.feed_arenas[link] + 1
                 feed.add_arena(arena, number, slot_bytes, 16)

@@ -526,8 +526,8 @@ def test_a_new_reader_is_given_what_the_dead_one_held_while_the_node_waits(tmp_p
         for i in range(6):
             node.feed(hawse.Text(f"t{i}"))
         held = [node.receive()[1] for _ in range(2)]  # these two, and four in the queue, are unreturned when the reader dies
-        node.until(lambda: _plane.link_counts(node.reader_fds[0])["written"] == 6)
-        link = node.fd(_plane.create_link(2, 0))      # a smaller queue: the node has to give them bit by bit
+        node.until(lambda: _plane.link_counts(node.reader_fds[0])["sent"] == 6)
+        link = node.fd(_plane.create_link(2, 0, 64))  # a smaller queue: what is given again may be more
         reader = _plane.InputLink()
         reader.connect(link, node.node_bell)
         for arena, fd in enumerate(fd for fd, _ in node.arena_fds):
@@ -548,7 +548,7 @@ def test_a_new_writer_goes_on_where_the_dead_one_ended(tmp_path):
         node.start()
         node.feed(hawse.Text("old"))
         assert node.receive()[1].text == "OLD"
-        link = node.fd(_plane.create_link(8, 0))
+        link = node.fd(_plane.create_link(8, 0, 64))
         node.feeds[0] = feed = _plane.OutputPort()
         feed.set_link(0, link, node.node_bell, 8, 0)
         node.loop.add_output(feed)

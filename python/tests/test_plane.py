@@ -364,7 +364,7 @@ def test_like_takes_everything_but_the_payload():
 
 def test_garbage_in_the_link_is_refused_and_not_followed():
     with Pair() as pair:
-        os.pwrite(pair.link_fd, (2**63).to_bytes(8, "little"), 64)  # LinkHeader::written
+        os.pwrite(pair.link_fd, (2**63).to_bytes(8, "little"), 10624)  # the stamp of descriptor 0
         with pytest.raises(RuntimeError, match="broke the rules"):
             pair.reader.next(0)
         assert pair.link.ended

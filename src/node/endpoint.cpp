@@ -196,7 +196,7 @@ bool Endpoint::take_from(Link& link, Event& event) {
   plane::Received received;
   const plane::Status status = link.end->link.receive(&received);
   if (status == plane::Status::ok) {
-    page_.count_in();
+    page_.begin_work(static_cast<std::size_t>(&link - links_.data()), received.header);
     event = {Event::Kind::frame, link.port, make_frame(link.end, received)};
     return true;
   }
@@ -232,6 +232,7 @@ bool Endpoint::find_ended(std::size_t port, Event& event) {
 
 Event Endpoint::next(std::size_t port, std::int64_t timeout_ns) {
   Event event;
+  page_.end_work();
   wait_until(true, false, timeout_ns, [&] {
     for (std::size_t tried = 0; tried < links_.size(); ++tried) {
       Link& link = links_[next_link_];
@@ -252,20 +253,14 @@ bool Endpoint::sleep_until(std::int64_t monotonic_ns) {
   return !stopping();
 }
 
-void Endpoint::pump() noexcept {
-  for (const auto& output : outputs_)
-    if (output->port().has_to_give_again()) output->port().pump();
-}
-
 // The bell is read first, then everything is looked at once more: whatever happens after that look rings it.
 bool Endpoint::sleep_once(bool inputs, bool outputs, std::int64_t timeout_ns, bool (*ready)(void*), void* context) {
   const std::uint32_t seen = bell_.value();
   for (const auto& output : outputs_)
-    if (outputs || output->port().has_to_give_again()) output->port().prepare_sleep();
+    if (outputs) output->port().prepare_sleep();
   if (inputs)
     for (Link& link : links_)
       if (!link.ended) link.end->link.prepare_sleep();
-  pump();
   const bool is_ready = !channel_.pending() && ready(context);
   if (!is_ready && !channel_.pending()) {
     const plane::NodeState before = page_.state();

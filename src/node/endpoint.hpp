@@ -90,7 +90,6 @@ class Endpoint {
   bool link_over(const Link&) const noexcept;
   bool find_ended(std::size_t port, Event&);
   bool sleep_once(bool inputs, bool outputs, std::int64_t timeout_ns, bool (*ready)(void*), void* context);
-  void pump() noexcept;
 
   plane::Bell bell_;
   Channel channel_;  // after the bell: its thread rings it

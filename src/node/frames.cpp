@@ -3,6 +3,7 @@
 // Frames between the public API and the plane: names, handles, and the header in both directions.
 #include "node/frames.hpp"
 
+#include <algorithm>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -132,12 +133,14 @@ void write_header(const FrameInfo& info, std::size_t payload_bytes, plane::Frame
   const std::uint64_t element_bytes = bytes_of(info.dtype);
   if (!info.shape.empty() && element_bytes != 0 && elements_of(info.shape, payload_bytes / element_bytes) > payload_bytes / element_bytes)
     throw std::invalid_argument("send a frame: its shape needs more than the " + std::to_string(payload_bytes) + " bytes of its payload");
+  if (std::ranges::any_of(info.shape, [](std::uint64_t extent) { return extent > UINT32_MAX; }))
+    throw std::invalid_argument("send a frame: an axis of its shape is longer than " + std::to_string(UINT32_MAX));
   header = plane::FrameHeader{};
   header.type = static_cast<plane::FrameType>(info.type);
   header.dtype = static_cast<plane::Dtype>(info.dtype);
   header.format = static_cast<plane::PixelFormat>(info.format);
   header.rank = static_cast<std::uint8_t>(info.shape.size());
-  for (std::size_t i = 0; i < info.shape.size(); ++i) header.shape[i] = info.shape[i];
+  for (std::size_t i = 0; i < info.shape.size(); ++i) header.shape[i] = static_cast<std::uint32_t>(info.shape[i]);
   header.timestamp_ns = info.timestamp_ns;
   header.duration_ns = info.duration_ns;
   header.trace_id = info.trace_id;

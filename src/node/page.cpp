@@ -32,7 +32,6 @@ plane::NodeState Page::state() const noexcept {
   return static_cast<plane::NodeState>(page()->state.load(std::memory_order_relaxed));
 }
 
-void Page::count_in() noexcept { add_one(page()->frames_in); }
 void Page::count_out() noexcept { add_one(page()->frames_out); }
 void Page::processed(std::int64_t ns) noexcept { plane::record(page()->processing, ns > 0 ? static_cast<std::uint64_t>(ns) : 0); }
 

@@ -24,7 +24,7 @@ constexpr std::uint64_t kPageBytes = 4096;
 
 // With headroom a quarter more than asked for, so that the next larger frames of a stream fit too.
 std::uint64_t slot_bytes_for(std::uint64_t payload_bytes, bool headroom) {
-  const std::uint64_t least = plane::kHeaderBytes + payload_bytes;
+  const std::uint64_t least = std::max<std::uint64_t>(payload_bytes, 1);
   const std::uint64_t wanted = least + (headroom ? least / 4 : 0) + kPageBytes - 1;
   return wanted / kPageBytes * kPageBytes;
 }
@@ -41,13 +41,9 @@ std::int64_t realtime_ns() {
 
 }  // namespace
 
-bool PortOutput::LinkWatch::open() const noexcept {
-  return header && view().reader_state.load(std::memory_order_relaxed) == static_cast<std::uint32_t>(plane::LinkState::open);
-}
+bool PortOutput::LinkWatch::open() const noexcept { return there && view.reader_state() == plane::LinkState::open; }
 
-bool PortOutput::LinkWatch::unread() const noexcept {
-  return open() && view().written.load(std::memory_order_relaxed) != view().read.load(std::memory_order_relaxed);
-}
+bool PortOutput::LinkWatch::unread() const noexcept { return open() && view.unread() > 0; }
 
 PortOutput::PortOutput(Endpoint& endpoint, std::size_t index, std::string name, std::size_t links, std::uint64_t first_sequence)
     : endpoint_(endpoint), index_(index), name_(std::move(name)), port_(std::make_shared<plane::OutputPort>()), links_(links) {
@@ -160,9 +156,10 @@ bool PortOutput::settled() noexcept { return !connected() || (port_->drained() &
 void PortOutput::set_link(std::uint32_t index, int link_fd, int doorbell_fd, std::uint32_t queue, plane::WhenFull when_full) {
   if (index >= links_.size()) throw Error(ErrorCode::internal, "connect output '" + name_ + "'", "link " + std::to_string(index));
   LinkWatch& watch = links_[index];
-  plane::Status status = plane::Mapping::map(link_fd, sizeof(plane::LinkHeader), false, &watch.header);
+  plane::Status status = plane::LinkView::map(link_fd, &watch.view);
   if (status == plane::Status::ok) status = port_->set_link(index, link_fd, doorbell_fd, queue, when_full);
   if (status != plane::Status::ok) broken(name_, "connect", status);
+  watch.there = true;
   watch.queue = queue;
   watch.when_full = when_full;
 }

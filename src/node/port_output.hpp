@@ -60,10 +60,10 @@ class PortOutput : public Output {
 
  private:
   struct LinkWatch {
-    plane::Mapping header;
+    plane::LinkView view;
+    bool there = false;
     std::uint32_t queue = 0;
     plane::WhenFull when_full = plane::WhenFull::block;
-    const plane::LinkHeader& view() const noexcept { return *reinterpret_cast<const plane::LinkHeader*>(header.data()); }
     bool open() const noexcept;
     bool unread() const noexcept;
   };

@@ -16,6 +16,7 @@ namespace {
 
 using Json = nlohmann::json;
 constexpr int kLook_ms = 5;
+constexpr std::uint32_t kBacklog = 64;  // more than any test holds
 
 std::size_t index_of(std::vector<std::string>& names, const std::string& name) {
   const auto found = std::find(names.begin(), names.end(), name);
@@ -80,7 +81,7 @@ std::size_t TestSupervisor::connect(std::size_t from, std::string output, std::s
 }
 
 void TestSupervisor::make_link(Edge& edge) {
-  edge.fd = UniqueFd(plane::create_link(edge.queue, edge.when_full));
+  edge.fd = UniqueFd(plane::create_link(edge.queue, edge.when_full, kBacklog));
   check(static_cast<bool>(edge.fd), "create_link");
   edge.view = plane::LinkView();
   check(plane::LinkView::map(edge.fd.get(), &edge.view) == plane::Status::ok, "map the link");

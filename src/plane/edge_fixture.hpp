@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstring>
 #include <deque>
 #include <memory>
@@ -47,7 +48,7 @@ struct TestArena {
   std::uint32_t slot_count;
 };
 
-inline std::uint64_t slot_bytes_for(std::uint64_t payload_bytes) { return (kHeaderBytes + payload_bytes + kCacheLine - 1) / kCacheLine * kCacheLine; }
+inline std::uint64_t slot_bytes_for(std::uint64_t payload_bytes) { return (std::max<std::uint64_t>(payload_bytes, 1) + kCacheLine - 1) / kCacheLine * kCacheLine; }
 
 // One output port with its arenas; readers are joined one by one.
 struct TestWriter {
@@ -79,12 +80,13 @@ struct TestReader {
 };
 
 // Joins both and returns the link's descriptor.
-inline TestFd join(TestWriter& writer, TestReader& reader, std::uint32_t index, std::uint32_t queue, WhenFull when_full) {
-  TestFd fd(create_link(queue, when_full));
+inline TestFd join(TestWriter& writer, TestReader& reader, std::uint32_t index, std::uint32_t queue, WhenFull when_full,
+                   std::uint64_t set_aside_sequence = 0) {
+  TestFd fd(create_link(queue, when_full, static_cast<std::uint32_t>(writer.port->slot_count())));
   EXPECT_EQ(reader.link->connect(fd.get(), writer.bell_fd.get()), Status::ok);
   for (const TestArena& arena : writer.arenas)
     EXPECT_EQ(reader.link->add_arena(arena.fd.get(), arena.id, arena.slot_bytes, arena.slot_count), Status::ok);
-  EXPECT_EQ(writer.port->set_link(index, fd.get(), reader.bell_fd.get(), queue, when_full), Status::ok);
+  EXPECT_EQ(writer.port->set_link(index, fd.get(), reader.bell_fd.get(), queue, when_full, set_aside_sequence), Status::ok);
   return fd;
 }
 

@@ -6,9 +6,11 @@
 // before is read to its end. A Connection owns its mappings and is destroyed when it has been left and nothing of it is
 // leased.
 //
-// Threading. The cursors, receive and connect belong to the node's thread; release() comes from any. What both touch
-// (the lease bits, the return ring, the list of connections, a connection's arenas) is guarded by `lock`.
+// Threading. Everything belongs to the node's thread, but release(), which comes from any: what it touches of a Connection is
+// atomic or guarded by `lock`, as are the list of connections and the end of one.
 #include <string.h>
+
+#include <algorithm>
 
 #include "plane/internal.hpp"
 
@@ -24,16 +26,11 @@ struct ReaderArena {
   std::uint64_t slot_bytes = 0;
   std::uint32_t id = 0;
   std::uint32_t slot_count = 0;
-  std::uint32_t first = 0;  // number of its slot 0 in `leased_bits`
 };
 
 struct Entry {  // the copy of a Descriptor
-  std::uint32_t arena_id = 0;
-  std::uint32_t slot = 0;
-  std::uint64_t sequence = 0;
-  std::uint64_t payload_bytes = 0;
-  std::uint64_t sent_ns = 0;
-  std::uint64_t flags = 0;
+  Place place;
+  FrameHeader header;
 };
 
 struct Connection {
@@ -44,14 +41,22 @@ struct Connection {
   ReaderArena arenas[kMaxArenas];
   std::uint32_t arena_count = 0;
   std::uint32_t slot_total = 0;
-  std::uint64_t read = 0;  // our own cursors
-  std::uint64_t returned = 0;
-  std::uint64_t reclaimed = 0;
-  std::uint64_t leased_bits[kMaxSlots / 64] = {};
-  std::uint64_t leased = 0;
-  Status verdict = Status::ok;  // corrupt or ended: closed, for good
-  bool left = false;            // the reader has gone on to the next one
-  bool lacks_arena = false;     // the frame at `read` waits for add_arena()
+  std::uint64_t read = 0;            // our own cursor
+  std::uint32_t flushes = 0;         // heard of
+  std::uint64_t* again = nullptr;    // ascending positions of what a dead reader had not returned
+  std::uint64_t again_next = 0, again_count = 0;
+  std::uint64_t set_aside_sequence = 0;
+  std::uint64_t taken = 0;           // frames leased so far
+  std::atomic<std::uint64_t> released{0};  // of them; written under the lock
+  std::atomic<std::uint64_t>* positions_1 = nullptr;       // kMaxSlots, by slot number: position + 1 of the frame leased there, 0: none
+  Status verdict = Status::ok;       // corrupt or ended: closed, for good
+  bool left = false;                 // the reader has gone on to the next one
+  bool lacks_arena = false;          // the frame at `read` waits for add_arena()
+
+  ~Connection() {
+    if (positions_1 != nullptr) ::munmap(positions_1, kMaxSlots * sizeof *positions_1);
+    if (again != nullptr) ::munmap(again, memory.ring_slots() * sizeof *again);
+  }
 
   const ReaderArena* find(std::uint32_t id) const noexcept {
     for (std::uint32_t i = 0; i < arena_count; ++i)
@@ -59,9 +64,9 @@ struct Connection {
     return nullptr;
   }
 
+  // After a sequentially consistent locked operation, which is a full fence.
   void ring_if_asleep() noexcept {
-    full_fence();
-    if (memory.header->writer_sleeps.load(std::memory_order_relaxed) != 0) bell.ring();
+    if (memory.header->writer_sleeps.load(std::memory_order_seq_cst) != 0) bell.ring();
   }
 
   void close(LinkState state, Status why) noexcept {
@@ -71,31 +76,57 @@ struct Connection {
     bell.ring();
   }
 
-  Status look(std::uint64_t* at, bool* stale) noexcept;
+  std::uint64_t leased() const noexcept { return taken - released.load(std::memory_order_acquire); }
+  Status adopt(std::uint64_t set_aside) noexcept;
+  Status look(std::uint64_t* at) noexcept;
   bool moved_on(std::uint64_t at) const noexcept;
   Entry copy(std::uint64_t at) const noexcept;
-  bool take(std::uint64_t at) noexcept;
+  bool take(std::uint64_t at, std::uint16_t number) noexcept;
   Status receive(SpinLock&, Received*) noexcept;
-  Status hand_out(SpinLock&, const ReaderArena&, const Entry&, Received*) noexcept;
   Status reject() noexcept;
-  void give_back(const ReaderArena&, std::uint32_t slot) noexcept;
+  void give_back(std::uint32_t number) noexcept;
 };
 
-// Where the next frame stands; empty, ended or corrupt where there is none. *stale: the writer was dropping meanwhile, look again.
-Status Connection::look(std::uint64_t* at, bool* stale) noexcept {
-  *stale = false;
-  const std::uint64_t from = memory.shared_read ? memory.header->read.load(std::memory_order_acquire) : read;  // [link.read]
-  const std::uint64_t written = memory.header->written.load(std::memory_order_acquire);                        // [link.written]
-  if (from < read || written - from > memory.queue) {
-    *stale = moved_on(from);
-    return Status::corrupt;
+// What a dead reader left: its cursor and, where nobody else can know it, what it held.
+Status Connection::adopt(std::uint64_t set_aside) noexcept {
+  positions_1 = static_cast<std::atomic<std::uint64_t>*>(map_zeroed(kMaxSlots * sizeof *positions_1));
+  if (positions_1 == nullptr) return Status::system;
+  set_aside_sequence = set_aside;
+  read = memory.header->read.load(std::memory_order_acquire);  // [link.read]
+  for (std::uint64_t i = 0; i < memory.ring_slots(); ++i) {
+    const std::uint64_t position_1 = memory.leases[i].position_1.load(std::memory_order_relaxed);
+    if (position_1 == 0 || position_1 > read || ((position_1 - 1) & memory.ring_mask) != i) continue;
+    if (memory.descriptors[i].stamp.load(std::memory_order_acquire) != position_1) continue;  // [descriptor.stamp] overwritten since
+    if (again == nullptr) again = static_cast<std::uint64_t*>(map_zeroed(memory.ring_slots() * sizeof *again));
+    if (again == nullptr) return Status::system;
+    again[again_count++] = position_1 - 1;
   }
-  if (from != read) lacks_arena = false;
-  read = *at = from;
-  if (written != from) return Status::ok;
-  if (memory.header->writer_state.load(std::memory_order_acquire) == static_cast<std::uint32_t>(LinkState::open)) return Status::empty;  // [link.writer_state]
-  *stale = memory.header->written.load(std::memory_order_acquire) != from;  // [link.written] the last frames came before the end
-  return Status::ended;
+  std::sort(again, again + again_count);
+  return Status::ok;
+}
+
+// Where the next frame stands, or why there is none. The stamp is looked at first: whoever sees it also sees what its writer
+// stored before, a flush or a moved `read`.
+Status Connection::look(std::uint64_t* at) noexcept {
+  for (int tries = 0; tries < kMaxTries; ++tries) {
+    const std::uint64_t from = memory.shared_read ? memory.header->read.load(std::memory_order_acquire) : read;  // [link.read]
+    if (from < read) return Status::corrupt;
+    const Descriptor& descriptor = memory.descriptors[from & memory.ring_mask];
+    __builtin_prefetch(&descriptor.header[kHeaderWords - 1]);
+    const std::uint64_t stamp = descriptor.stamp.load(std::memory_order_acquire);  // [descriptor.stamp]
+    if (memory.header->flushes.load(std::memory_order_acquire) != flushes) return Status::flushed;  // [link.flushes]
+    if (again_next < again_count) return *at = again[again_next], Status::ok;
+    if (from != read) lacks_arena = false;
+    read = *at = from;
+    if (stamp == from + 1) return Status::ok;
+    if (stamp > from + 1) {  // an entry is overwritten only after `read` has moved over it
+      if (!moved_on(from)) return Status::corrupt;
+      continue;
+    }
+    if (memory.header->writer_state.load(std::memory_order_acquire) == static_cast<std::uint32_t>(LinkState::open)) return Status::empty;  // [link.writer_state]
+    if (descriptor.stamp.load(std::memory_order_acquire) == stamp) return Status::ended;  // [descriptor.stamp] the last frames came before the end
+  }
+  return Status::empty;
 }
 
 bool Connection::moved_on(std::uint64_t at) const noexcept {
@@ -104,24 +135,34 @@ bool Connection::moved_on(std::uint64_t at) const noexcept {
 
 Entry Connection::copy(std::uint64_t at) const noexcept {
   const Descriptor& descriptor = memory.descriptors[at & memory.ring_mask];
-  const std::uint64_t place = descriptor.place.load(std::memory_order_acquire);  // [descriptor.words], and the four below
-  return {.arena_id = static_cast<std::uint32_t>(place >> 32),
-          .slot = static_cast<std::uint32_t>(place),
-          .sequence = descriptor.sequence.load(std::memory_order_acquire),
-          .payload_bytes = descriptor.payload_bytes.load(std::memory_order_acquire),
-          .sent_ns = descriptor.sent_ns.load(std::memory_order_acquire),
-          .flags = descriptor.flags.load(std::memory_order_acquire)};
+  Entry entry;
+  std::uint64_t words[kHeaderWords];
+  entry.place = unpacked(descriptor.place.load(std::memory_order_acquire));                                       // [descriptor.words]
+  for (std::size_t i = 0; i < kHeaderWords; ++i) words[i] = descriptor.header[i].load(std::memory_order_acquire);  // [descriptor.words]
+  ::memcpy(&entry.header, words, sizeof words);
+  copied_once();
+  return entry;
 }
 
-// Moves `read` over the entry; false: the writer was first and has dropped it.
-bool Connection::take(std::uint64_t at) noexcept {
-  if (!memory.shared_read) {
-    memory.header->read.store(at + 1, std::memory_order_release);  // [link.read]
-  } else {
+// Moves `read` over the entry; false: the writer was first and has dropped it. The lease is noted first, so that no death leaves
+// a frame taken and not known; but not where the writer may still win.
+bool Connection::take(std::uint64_t at, std::uint16_t number) noexcept {
+  std::atomic<std::uint64_t>& lease = memory.leases[at & memory.ring_mask].position_1;
+  if (again_next < again_count) {
+    ++again_next;
+  } else if (memory.shared_read) {
     std::uint64_t expected = at;
-    if (!memory.header->read.compare_exchange_strong(expected, at + 1, std::memory_order_acq_rel, std::memory_order_acquire)) return false;  // [link.read]
+    if (!memory.header->read.compare_exchange_strong(expected, at + 1, std::memory_order_seq_cst)) return false;  // [link.read]
+    lease.store(at + 1, std::memory_order_release);
+    read = at + 1;
+  } else {
+    lease.store(at + 1, std::memory_order_release);
+    memory.header->read.exchange(at + 1, std::memory_order_seq_cst);  // [link.read]
+    read = at + 1;
   }
-  read = at + 1;
+  positions_1[number].store(at + 1, std::memory_order_release);
+  ++taken;
+  ring_if_asleep();
   return true;
 }
 
@@ -135,60 +176,57 @@ Status Connection::receive(SpinLock& lock, Received* out) noexcept {
   if (verdict != Status::ok) return verdict;
   for (int tries = 0; tries < kMaxTries; ++tries) {
     std::uint64_t at = 0;
-    bool stale = false;
-    const Status found = look(&at, &stale);
-    if (stale) continue;
+    const Status found = look(&at);
     if (found == Status::corrupt) return reject();
+    if (found == Status::flushed) {
+      flushes = memory.header->flushes.load(std::memory_order_acquire);  // [link.flushes]
+      out->flush_id = memory.header->flush_id.load(std::memory_order_acquire);
+    }
     if (found != Status::ok) return found;
+    const bool again_now = again_next < again_count;
     const Entry entry = copy(at);
-    const ReaderArena* arena = find(entry.arena_id);
-    const bool impossible = arena != nullptr && (entry.slot >= arena->slot_count || entry.payload_bytes > arena->slot_bytes - kHeaderBytes);
-    if ((arena == nullptr || impossible) && moved_on(at)) continue;  // half of one entry and half of the next
+    const std::uint16_t number = entry.place.number;
+    const ReaderArena* arena = find(entry.place.arena);
+    const bool impossible = number >= kMaxSlots || (arena != nullptr && (entry.place.index >= arena->slot_count || !valid(entry.header, arena->slot_bytes)));
+    if (!again_now && (arena == nullptr || impossible) && moved_on(at)) continue;  // half of one entry and half of the next
     if (impossible) return reject();
     lacks_arena = arena == nullptr;
     if (lacks_arena) return Status::unknown_arena;
-    if (!take(at)) continue;
-    ring_if_asleep();
-    return hand_out(lock, *arena, entry, out);
+    if (positions_1[number].load(std::memory_order_acquire) != 0) {  // given out twice, or dropped and given anew while we looked
+      if (again_now || !moved_on(at)) return reject();
+      continue;
+    }
+    if (!take(at, number)) continue;
+    const bool set_aside = again_now && entry.header.sequence == set_aside_sequence;
+    if (set_aside || at < memory.header->void_until.load(std::memory_order_acquire)) {
+      add(set_aside ? memory.reader->set_aside : memory.reader->flushed, 1);
+      const SpinGuard guard(lock);
+      give_back(number);
+      continue;
+    }
+    out->header = entry.header;
+    if (again_now) out->header.flags |= kFlagGivenAgain;
+    out->payload = arena->mapping.data() + arena->slot_bytes * entry.place.index;
+    out->slot = {number};
+    out->epoch = epoch;
+    add(memory.reader->frames, 1);
+    add(memory.reader->bytes, entry.header.payload_bytes);
+    const std::int64_t waited = monotonic_ns() - static_cast<std::int64_t>(entry.header.sent_ns & INT64_MAX);
+    record(memory.reader->latency, waited < 0 ? 0 : static_cast<std::uint64_t>(waited));
+    return Status::ok;
   }
   return Status::empty;  // has_unread() still says so
 }
 
-// The entry is ours now. The header is copied once; nobody but the writer can change it, and what it changes later goes unseen.
-Status Connection::hand_out(SpinLock& lock, const ReaderArena& arena, const Entry& entry, Received* out) noexcept {
-  const std::byte* const start = arena.mapping.data() + arena.slot_bytes * entry.slot;
-  ::memcpy(&out->header, start, kHeaderBytes);
-  copied_once();
-  if (!valid(out->header, arena.slot_bytes - kHeaderBytes) || out->header.sequence != entry.sequence || out->header.payload_bytes != entry.payload_bytes)
-    return reject();
-  if ((entry.flags & kFlagGivenAgain) != 0) out->header.flags |= kFlagGivenAgain;
-  out->payload = start + kHeaderBytes;
-  out->slot = {entry.arena_id, entry.slot};
-  out->epoch = epoch;
-  {
-    const SpinGuard guard(lock);
-    if (has_bit(leased_bits, arena.first + entry.slot)) return reject();  // given out twice
-    set_bit(leased_bits, arena.first + entry.slot);
-    memory.reader->leased.store(++leased, std::memory_order_relaxed);
-  }
-  add(memory.reader->frames, 1);
-  add(memory.reader->bytes, entry.payload_bytes);
-  const std::int64_t waited = monotonic_ns() - static_cast<std::int64_t>(entry.sent_ns & ~(std::uint64_t{1} << 63));
-  record(memory.reader->latency, waited < 0 ? 0 : static_cast<std::uint64_t>(waited));
-  return Status::ok;
-}
-
-// Under the lock. An honest writer never lets the ring fill: a slot is in it at most once, and there are kMaxSlots of them.
-void Connection::give_back(const ReaderArena& arena, std::uint32_t slot) noexcept {
-  clear_bit(leased_bits, arena.first + slot);
-  memory.reader->leased.store(--leased, std::memory_order_relaxed);
-  if (left) return;  // its writer is gone
-  if (returned - reclaimed >= kMaxSlots) {
-    reclaimed = memory.header->reclaimed.load(std::memory_order_acquire);  // [link.reclaimed]
-    if (returned - reclaimed >= kMaxSlots) return;
-  }
-  memory.returned[returned % kMaxSlots].place.store(place_of(arena.id, slot), std::memory_order_relaxed);
-  memory.header->returned.store(++returned, std::memory_order_release);  // [link.returned]
+// Under the lock. The lease goes first: a frame whose slot the writer may have back must not look held.
+void Connection::give_back(std::uint32_t number) noexcept {
+  const std::uint64_t position_1 = positions_1[number].load(std::memory_order_acquire);
+  std::atomic<std::uint64_t>& lease = memory.leases[(position_1 - 1) & memory.ring_mask].position_1;
+  if (lease.load(std::memory_order_relaxed) == position_1) lease.store(0, std::memory_order_release);
+  positions_1[number].store(0, std::memory_order_release);
+  released.store(released.load(std::memory_order_relaxed) + 1, std::memory_order_release);
+  add(memory.reader->returned, 1);
+  memory.header->returned[number / 64].fetch_or(std::uint64_t{1} << (number % 64), std::memory_order_seq_cst);  // [link.returned]
   ring_if_asleep();
 }
 
@@ -225,7 +263,7 @@ struct InputLink::State {
 
   // Under the lock.
   void destroy_if_over(Connection* connection) noexcept {
-    if (!connection->left || connection->leased > 0) return;
+    if (!connection->left || connection->leased() > 0) return;
     for (Connection*& place : connections)
       if (place == connection) place = nullptr;
     destroy_mapped(connection);
@@ -236,10 +274,9 @@ struct InputLink::State {
   Connection* settle() noexcept {
     while (current != nullptr && current->epoch != last_epoch) {
       std::uint64_t at = 0;
-      bool stale = false;
       if (current->verdict == Status::ok && !current->lacks_arena) {
-        const Status found = current->look(&at, &stale);
-        if (stale || (found != Status::empty && found != Status::ended)) break;
+        const Status found = current->look(&at);
+        if (found != Status::empty && found != Status::ended) break;
       }
       if (current->lacks_arena) add(current->memory.reader->rejected, 1);
       const SpinGuard guard(lock);
@@ -255,23 +292,16 @@ struct InputLink::State {
 InputLink::InputLink() noexcept : state_(make_mapped<State>()) {}
 InputLink::~InputLink() { destroy_mapped(state_); }
 
-Status InputLink::connect(int link_fd, int writer_doorbell_fd) noexcept {
+Status InputLink::connect(int link_fd, int writer_doorbell_fd, std::uint64_t set_aside_sequence) noexcept {
   if (state_ == nullptr) return Status::system;
   Connection* connection = make_mapped<Connection>();
   if (connection == nullptr) return Status::system;
   Status status = open_link(link_fd, &connection->mapping, &connection->memory);
   if (status == Status::ok) status = Bell::map(writer_doorbell_fd, &connection->bell);
-  if (status != Status::ok) {
-    destroy_mapped(connection);
-    return status;
-  }
-  // Mostly 0 both; more where the reader before died and its writer is gone too, so that nobody can give anything again.
-  connection->read = connection->memory.header->read.load(std::memory_order_acquire);          // [link.read]
-  connection->returned = connection->memory.header->returned.load(std::memory_order_acquire);  // [link.returned]
-  connection->reclaimed = connection->memory.header->reclaimed.load(std::memory_order_acquire);  // [link.reclaimed]
-  if (state_->insert(connection)) return Status::ok;
-  destroy_mapped(connection);
-  return Status::limit;
+  if (status == Status::ok) status = connection->adopt(set_aside_sequence);
+  if (status == Status::ok && !state_->insert(connection)) status = Status::limit;
+  if (status != Status::ok) destroy_mapped(connection);
+  return status;
 }
 
 Status InputLink::add_arena(int fd, std::uint32_t id, std::uint64_t slot_bytes, std::uint32_t slot_count) noexcept {
@@ -281,7 +311,7 @@ Status InputLink::add_arena(int fd, std::uint32_t id, std::uint64_t slot_bytes, 
     const SpinGuard guard(state_->lock);
     newest = state_->with_epoch(state_->last_epoch);
   }
-  if (newest == nullptr || !arena_shape_is_valid(slot_bytes, slot_count) || newest->arena_count == kMaxArenas ||
+  if (newest == nullptr || !arena_shape_is_valid(id, slot_bytes, slot_count) || newest->arena_count == kMaxArenas ||
       slot_count > kMaxSlots - newest->slot_total || newest->find(id) != nullptr)
     return Status::limit;
   Mapping mapping;
@@ -292,7 +322,6 @@ Status InputLink::add_arena(int fd, std::uint32_t id, std::uint64_t slot_bytes, 
   arena.slot_bytes = slot_bytes;
   arena.id = id;
   arena.slot_count = slot_count;
-  arena.first = newest->slot_total;
   newest->slot_total += slot_count;
   newest->lacks_arena = false;
   return Status::ok;
@@ -308,9 +337,8 @@ void InputLink::release(const Slot& slot, std::uint64_t epoch) noexcept {
   const SpinGuard guard(state_->lock);
   Connection* const connection = state_->with_epoch(epoch);
   if (connection == nullptr) return;
-  const ReaderArena* arena = connection->find(slot.arena);
-  if (arena == nullptr || slot.index >= arena->slot_count || !has_bit(connection->leased_bits, arena->first + slot.index)) return;
-  connection->give_back(*arena, slot.index);
+  if (slot.number >= kMaxSlots || connection->positions_1[slot.number].load(std::memory_order_acquire) == 0) return;
+  connection->give_back(slot.number);
   state_->destroy_if_over(connection);
 }
 
@@ -319,9 +347,8 @@ bool InputLink::has_unread() noexcept {
   if (connection == nullptr) return false;
   if (connection->verdict != Status::ok) return true;
   std::uint64_t at = 0;
-  bool stale = false;
-  const Status found = connection->look(&at, &stale);
-  return stale || (found != Status::empty && !connection->lacks_arena);
+  const Status found = connection->look(&at);
+  return found != Status::empty && !(connection->lacks_arena && found == Status::ok);
 }
 
 void InputLink::close() noexcept {
@@ -341,25 +368,12 @@ void InputLink::cancel_sleep() noexcept {
   if (state_ != nullptr && state_->current != nullptr) state_->current->memory.header->reader_sleeps.store(0, std::memory_order_relaxed);
 }
 
-std::uint64_t InputLink::unread() const noexcept {
-  std::uint64_t count = 0;
-  if (state_ == nullptr) return 0;
-  const SpinGuard guard(state_->lock);
-  for (const Connection* connection : state_->connections) {
-    if (connection == nullptr || connection->left || connection->verdict != Status::ok) continue;
-    const std::uint64_t from = connection->memory.shared_read ? connection->memory.header->read.load(std::memory_order_relaxed) : connection->read;
-    const std::uint64_t here = connection->memory.header->written.load(std::memory_order_relaxed) - from;
-    count += here > connection->memory.queue ? 0 : here;
-  }
-  return count;
-}
-
 std::uint64_t InputLink::leased() const noexcept {
   std::uint64_t count = 0;
   if (state_ == nullptr) return 0;
   const SpinGuard guard(state_->lock);
   for (const Connection* connection : state_->connections)
-    if (connection != nullptr) count += connection->leased;
+    if (connection != nullptr) count += connection->leased();
   return count;
 }
 

@@ -87,17 +87,30 @@ void destroy_mapped(T* object) noexcept {
   ::munmap(object, sizeof(T));
 }
 
-constexpr std::uint64_t place_of(std::uint32_t arena, std::uint32_t slot) noexcept { return std::uint64_t{arena} << 32 | slot; }
+// Where a frame's payload is: a slot of an arena; `number` is the port's own number of that slot.
+struct Place {
+  std::uint16_t arena;
+  std::uint16_t number;
+  std::uint32_t index;
+};
+constexpr std::uint64_t packed(Place place) noexcept { return std::uint64_t{place.arena} << 48 | std::uint64_t{place.number} << 32 | place.index; }
+constexpr Place unpacked(std::uint64_t word) noexcept {
+  return {static_cast<std::uint16_t>(word >> 48), static_cast<std::uint16_t>(word >> 32), static_cast<std::uint32_t>(word)};
+}
 
-constexpr bool arena_shape_is_valid(std::uint64_t slot_bytes, std::uint32_t slot_count) noexcept {
-  return slot_bytes >= kHeaderBytes && slot_bytes % kCacheLine == 0 && slot_bytes <= kMaxFrameBytes + kHeaderBytes && slot_count >= 1 &&
+constexpr bool arena_shape_is_valid(std::uint32_t id, std::uint64_t slot_bytes, std::uint32_t slot_count) noexcept {
+  return id <= 0xffff && slot_bytes >= kCacheLine && slot_bytes % kCacheLine == 0 && slot_bytes <= kMaxFrameBytes && slot_count >= 1 &&
          slot_count <= kMaxSlots;
 }
 
-constexpr std::uint32_t ring_slots(std::uint32_t queue) noexcept {
+// Places for a queue, for as much that was flushed, and for what a dead reader held.
+constexpr std::uint32_t ring_slots_for(std::uint32_t queue, std::uint32_t backlog) noexcept {
   std::uint32_t slots = 1;
-  while (slots < queue) slots *= 2;
+  while (slots < 2 * queue + backlog) slots *= 2;
   return slots;
+}
+constexpr bool ring_is_valid(std::uint32_t queue, std::uint32_t ring_slots) noexcept {
+  return queue >= 1 && queue <= kMaxQueue && ring_slots <= kMaxRing && (ring_slots & (ring_slots - 1)) == 0 && ring_slots >= 2 * queue;
 }
 
 constexpr bool has_bit(const std::uint64_t* words, std::uint32_t index) noexcept { return (words[index / 64] >> (index % 64) & 1) != 0; }
@@ -115,10 +128,12 @@ struct LinkMemory {
   WriterStats* writer = nullptr;
   ReaderStats* reader = nullptr;
   Descriptor* descriptors = nullptr;
-  Returned* returned = nullptr;
+  Lease* leases = nullptr;
   std::uint32_t queue = 0;
   std::uint32_t ring_mask = 0;
   bool shared_read = false;
+
+  std::uint64_t ring_slots() const noexcept { return std::uint64_t{ring_mask} + 1; }
 };
 Status open_link(int fd, Mapping* mapping, LinkMemory* out) noexcept;
 

@@ -39,6 +39,9 @@ int close_keeping_errno(int fd) noexcept {
   return -1;
 }
 
+// Below this nobody is asked first.
+constexpr std::uint64_t kSmallBytes = 4 << 20;
+
 // Bytes that the machine can give without pushing something out; without an answer, all. Asked because a machine without swap
 // does not refuse pages to fallocate(): it ends a process to find them.
 std::uint64_t available_bytes() noexcept {
@@ -57,7 +60,7 @@ std::uint64_t available_bytes() noexcept {
 }
 
 int create_sealed(const char* name, std::uint64_t bytes, int seals) noexcept {
-  if (bytes > available_bytes()) {
+  if (bytes > kSmallBytes && bytes > available_bytes()) {
     errno = ENOMEM;
     return -1;
   }
@@ -74,27 +77,28 @@ int create_sealed(const char* name, std::uint64_t bytes, int seals) noexcept {
 }  // namespace
 
 int create_arena(std::uint64_t slot_bytes, std::uint32_t slot_count) noexcept {
-  if (!arena_shape_is_valid(slot_bytes, slot_count)) {
+  if (!arena_shape_is_valid(0, slot_bytes, slot_count)) {
     errno = EINVAL;
     return -1;
   }
   return create_sealed("hawse-arena", slot_bytes * slot_count, kFixedSize);
 }
 
-int create_link(std::uint32_t queue, WhenFull when_full) noexcept {
-  if (queue < 1 || queue > kMaxQueue) {
+int create_link(std::uint32_t queue, WhenFull when_full, std::uint32_t backlog) noexcept {
+  if (queue < 1 || queue > kMaxQueue || backlog > kMaxSlots) {
     errno = EINVAL;
     return -1;
   }
-  const int fd = create_sealed("hawse-link", link_bytes(ring_slots(queue)), kFixedSize | F_SEAL_SEAL);
+  const std::uint32_t ring_slots = ring_slots_for(queue, backlog);
+  const int fd = create_sealed("hawse-link", link_bytes(ring_slots), kFixedSize | F_SEAL_SEAL);
   if (fd < 0) return -1;
   Mapping mapping;
-  if (Mapping::map(fd, link_bytes(ring_slots(queue)), false, &mapping) != Status::ok) return close_keeping_errno(fd);
+  if (Mapping::map(fd, link_bytes(ring_slots), false, &mapping) != Status::ok) return close_keeping_errno(fd);
   auto* header = reinterpret_cast<LinkHeader*>(mapping.data());
   header->magic = kLinkMagic;
   header->version = kVersion;
   header->queue = queue;
-  header->queue_slots = ring_slots(queue);
+  header->ring_slots = ring_slots;
   header->shared_read = when_full == WhenFull::drop_oldest || when_full == WhenFull::latest ? 1 : 0;
   return fd;
 }
@@ -151,22 +155,21 @@ Status Mapping::map(int fd, std::size_t bytes_at_least, bool read_only, Mapping*
 
 Status open_link(int fd, Mapping* mapping, LinkMemory* out) noexcept {
   Mapping opened;
-  if (const Status status = Mapping::map(fd, link_bytes(1), false, &opened); status != Status::ok) return status;
+  if (const Status status = Mapping::map(fd, link_bytes(2), false, &opened); status != Status::ok) return status;
   std::byte* const data = opened.data();
   auto* header = reinterpret_cast<LinkHeader*>(data);
-  const std::uint32_t magic = header->magic, queue = header->queue, queue_slots = header->queue_slots, shared_read = header->shared_read;
+  const std::uint32_t magic = header->magic, queue = header->queue, ring_slots = header->ring_slots, shared_read = header->shared_read;
   const std::uint16_t version = header->version;
   copied_once();
-  if (magic != kLinkMagic || version != kVersion || queue < 1 || queue > kMaxQueue || queue_slots != ring_slots(queue) || shared_read > 1 ||
-      opened.size() < link_bytes(queue_slots))
+  if (magic != kLinkMagic || version != kVersion || !ring_is_valid(queue, ring_slots) || shared_read > 1 || opened.size() < link_bytes(ring_slots))
     return Status::corrupt;
   *out = {.header = header,
           .writer = reinterpret_cast<WriterStats*>(data + kWriterStatsOffset),
           .reader = reinterpret_cast<ReaderStats*>(data + kReaderStatsOffset),
           .descriptors = reinterpret_cast<Descriptor*>(data + kDescriptorOffset),
-          .returned = reinterpret_cast<Returned*>(data + returned_offset(queue_slots)),
+          .leases = reinterpret_cast<Lease*>(data + lease_offset(ring_slots)),
           .queue = queue,
-          .ring_mask = queue_slots - 1,
+          .ring_mask = ring_slots - 1,
           .shared_read = shared_read == 1};
   *mapping = static_cast<Mapping&&>(opened);
   return Status::ok;

@@ -2,8 +2,6 @@
 //
 // The writer of one output port: arenas and slots, and the calls that span all links. What happens on one link is in
 // output_links.cpp.
-#include <string.h>
-
 #include "plane/output_state.hpp"
 
 namespace hawse::plane {
@@ -23,19 +21,13 @@ OutputPort::State::~State() {
   if (slots != nullptr) ::munmap(slots, sizeof(WriterSlot) * kMaxSlots);
 }
 
-WriterSlot* OutputPort::State::slot_at(std::uint32_t arena_id, std::uint32_t index, std::uint32_t* number) noexcept {
-  for (std::uint32_t i = 0; i < arena_count; ++i) {
-    if (arenas[i].id != arena_id) continue;
-    if (index >= arenas[i].slot_count) return nullptr;
-    *number = arenas[i].first + index;
-    return &slots[*number];
-  }
-  return nullptr;
+WriterSlot* OutputPort::State::building_at(Slot slot) noexcept {
+  return slot.number < slot_total && slots[slot.number].state == SlotState::building ? &slots[slot.number] : nullptr;
 }
 
-std::uint64_t OutputPort::State::place(std::uint32_t number) const noexcept {
+Place OutputPort::State::place(std::uint32_t number) const noexcept {
   const WriterArena& arena = arenas[slots[number].arena];
-  return place_of(arena.id, number - arena.first);
+  return {static_cast<std::uint16_t>(arena.id), static_cast<std::uint16_t>(number), number - arena.first};
 }
 
 // The smallest that fits; then larger ones, but no more than four times as large: a small frame must not starve the large.
@@ -43,7 +35,7 @@ WriterArena* OutputPort::State::arena_with_room(std::uint64_t payload_bytes, boo
   std::uint64_t limit = 0;
   for (std::uint32_t i = 0; i < enabled_count; ++i) {
     WriterArena& arena = arenas[by_size[i]];
-    if (arena.capacity() < payload_bytes) continue;
+    if (arena.slot_bytes < payload_bytes) continue;
     *fits_somewhere = true;
     if (limit == 0) limit = 4 * arena.slot_bytes;
     if (arena.slot_bytes > limit) break;
@@ -80,7 +72,7 @@ void OutputPort::set_next_sequence(std::uint64_t sequence) noexcept {
 
 Status OutputPort::add_arena(int fd, std::uint32_t id, std::uint64_t slot_bytes, std::uint32_t slot_count) noexcept {
   if (state_ == nullptr) return Status::system;
-  if (!arena_shape_is_valid(slot_bytes, slot_count) || state_->arena_count == kMaxArenas || slot_count > kMaxSlots - state_->slot_total)
+  if (!arena_shape_is_valid(id, slot_bytes, slot_count) || state_->arena_count == kMaxArenas || slot_count > kMaxSlots - state_->slot_total)
     return Status::limit;
   for (std::uint32_t i = 0; i < state_->arena_count; ++i)
     if (state_->arenas[i].id == id) return Status::limit;
@@ -131,18 +123,13 @@ Status OutputPort::allocate(std::uint64_t payload_bytes, Building* out) noexcept
   arena->free_head = slot.next_free;
   --arena->free_count;
   slot.state = SlotState::building;
-  const std::uint32_t index = number - arena->first;
-  std::byte* const start = arena->mapping.data() + arena->slot_bytes * index;
-  ::memset(start, 0, kHeaderBytes);  // nothing of the slot's last frame
-  *out = {reinterpret_cast<FrameHeader*>(start), start + kHeaderBytes, arena->capacity(), {arena->id, index}};
+  slot.header = {};  // nothing of the slot's last frame
+  *out = {&slot.header, arena->mapping.data() + arena->slot_bytes * (number - arena->first), arena->slot_bytes, {number}};
   return Status::ok;
 }
 
 void OutputPort::abandon(const Building& building) noexcept {
-  std::uint32_t number = 0;
-  if (state_ == nullptr) return;
-  const WriterSlot* slot = state_->slot_at(building.slot.arena, building.slot.index, &number);
-  if (slot != nullptr && slot->state == SlotState::building) state_->put_free(number);
+  if (state_ != nullptr && state_->building_at(building.slot) != nullptr) state_->put_free(building.slot.number);
 }
 
 bool OutputPort::can_send() noexcept {
@@ -158,16 +145,13 @@ Status OutputPort::send(const Building& building, std::uint32_t copies) noexcept
   if (state_ == nullptr) return Status::system;
   State& state = *state_;
   if (state.ended) return Status::ended;
-  std::uint32_t number = 0;
-  WriterSlot* slot = state.slot_at(building.slot.arena, building.slot.index, &number);
-  if (slot == nullptr || slot->state != SlotState::building) return Status::invalid;
-  const WriterArena& arena = state.arenas[slot->arena];
-  FrameHeader& header = *reinterpret_cast<FrameHeader*>(arena.mapping.data() + arena.slot_bytes * building.slot.index);
-  header.magic = kFrameMagic;
-  header.version = kVersion;
-  header.flags &= ~kFlagGivenAgain;
+  const std::uint32_t number = building.slot.number;
+  WriterSlot* slot = state.building_at(building.slot);
+  if (slot == nullptr) return Status::invalid;
+  FrameHeader& header = slot->header;
+  header.flags = static_cast<std::uint16_t>(header.flags & ~kFlagGivenAgain);
   header.sequence = state.next_sequence;
-  if (!valid(header, arena.capacity())) return Status::invalid;
+  if (!valid(header, state.arenas[slot->arena].slot_bytes)) return Status::invalid;
 
   bool full = false;
   state.each_open([&](WriterLink& link) {
@@ -177,10 +161,7 @@ Status OutputPort::send(const Building& building, std::uint32_t copies) noexcept
   if (full) return Status::full;
 
   header.sent_ns = monotonic_ns();
-  slot->sequence = state.next_sequence++;
-  slot->payload_bytes = header.payload_bytes;
-  slot->sent_ns = header.sent_ns;
-  slot->flags = header.flags;
+  ++state.next_sequence;
   slot->state = SlotState::sent;
   slot->references = 1;  // our own, until every link has been asked
   state.each_open([&](WriterLink& link) {
@@ -194,6 +175,19 @@ Status OutputPort::send(const Building& building, std::uint32_t copies) noexcept
   state.each_open([](WriterLink& link) { State::ring_if_asleep(link); });
   state.drop_reference(number);
   return Status::ok;
+}
+
+void OutputPort::flush(std::uint64_t id) noexcept {
+  if (state_ == nullptr) return;
+  state_->each_open([id](WriterLink& link) {
+    LinkHeader& header = *link.memory.header;
+    link.void_until = link.written;
+    header.flush_id.store(id, std::memory_order_release);
+    header.void_until.store(link.void_until, std::memory_order_release);
+    header.flushes.store(++link.flushes, std::memory_order_release);  // [link.flushes]
+  });
+  full_fence();
+  state_->each_open([](WriterLink& link) { State::ring_if_asleep(link); });
 }
 
 void OutputPort::pump() noexcept {
@@ -218,15 +212,9 @@ bool OutputPort::drained() noexcept {
   pump();
   bool all = true;
   state_->each_open([&](WriterLink& link) {
-    if (link.pending_count() > 0 || (state_->load_read(link) && link.read != link.written)) all = false;
+    if (state_->load_read(link) && link.read != link.written) all = false;
   });
   return all;
-}
-
-bool OutputPort::has_to_give_again() const noexcept {
-  bool any = false;
-  if (state_ != nullptr) state_->each_open([&](const WriterLink& link) { any = any || link.pending_count() > 0; });
-  return any;
 }
 
 void OutputPort::prepare_sleep() noexcept {

@@ -4,7 +4,7 @@
 // what, is decided by this and by nothing in a link.
 //
 // Invariants. A slot's `references` is the number of links whose `held` bit for it is set. A free slot is in its arena's free
-// list, has no reference and no bit. `pending` holds slots of which the link holds the bit but no ring entry yet.
+// list, has no reference and no bit. A slot is numbered through all arenas of its port.
 #pragma once
 
 #include "plane/internal.hpp"
@@ -18,10 +18,7 @@ enum class SlotState : std::uint8_t { free = 0, building = 1, sent = 2 };
 
 // Zero is a valid beginning: the table is mapped, never constructed. Indexed by the port's own number of a slot.
 struct WriterSlot {
-  std::uint64_t sequence;
-  std::uint64_t payload_bytes;
-  std::int64_t sent_ns;
-  std::uint32_t flags;
+  FrameHeader header;
   std::uint16_t references;
   std::uint16_t next_free;
   SlotState state;
@@ -38,7 +35,6 @@ struct WriterArena {
   std::uint16_t free_head = kNoSlot;  // last in, first out: the slot that is most likely still in a cache
   bool enabled = false;
 
-  std::uint64_t capacity() const noexcept { return slot_bytes - kHeaderBytes; }
 };
 
 // Our copy of a ring entry: the one in the link belongs to whoever wrote there last.
@@ -50,8 +46,8 @@ struct RingEntry {
 // Zero is a valid beginning.
 struct LinkTables {
   std::uint64_t held[kMaxSlots / 64];
-  std::uint16_t pending[kMaxSlots];
-  RingEntry ring[kMaxQueue];
+  std::uint16_t order[kMaxSlots];  // of what is given again
+  RingEntry ring[kMaxRing];
 };
 
 struct WriterLink {
@@ -64,11 +60,14 @@ struct WriterLink {
   bool end_is_told = false;
   std::uint64_t written = 0;   // our own cursors: the shared ones are only published to, or checked against these
   std::uint64_t read = 0;
-  std::uint64_t reclaimed = 0;
-  std::uint32_t pending_next = 0, pending_end = 0;
+  std::uint64_t void_until = 0;
+  std::uint32_t flushes = 0;
   std::int64_t blocked_since_ns = 0;
 
-  std::uint32_t pending_count() const noexcept { return pending_end - pending_next; }
+  // What was flushed doesn't hold up what comes after it, as long as the ring has places.
+  bool is_full() const noexcept {
+    return written - (read > void_until ? read : void_until) >= memory.queue || written - read >= memory.ring_slots();
+  }
 };
 
 struct OutputPort::State {
@@ -89,24 +88,22 @@ struct OutputPort::State {
   ~State();
 
   // Slots.
-  WriterSlot* slot_at(std::uint32_t arena_id, std::uint32_t index, std::uint32_t* number) noexcept;
-  std::uint64_t place(std::uint32_t number) const noexcept;
+  WriterSlot* building_at(Slot) noexcept;  // null: not one that is being built
+  Place place(std::uint32_t number) const noexcept;
   WriterArena* arena_with_room(std::uint64_t payload_bytes, bool* fits_somewhere) noexcept;
   void put_free(std::uint32_t number) noexcept;
   void drop_reference(std::uint32_t number) noexcept;
 
   // One link.
-  void push(WriterLink&, std::uint32_t number, std::uint32_t extra_flags) noexcept;
+  void push(WriterLink&, std::uint32_t number, std::uint16_t extra_flags) noexcept;
   bool has_room(WriterLink&) noexcept;
-  bool must_wait(WriterLink&) noexcept;             // a blocking link without room: send() says full
+  bool must_wait(WriterLink&) noexcept;  // a blocking link without room: send() says full
   bool load_read(WriterLink&) noexcept;             // false: what stands there is impossible; the link is failed
   void drop_entries(WriterLink&, std::uint64_t up_to) noexcept;
-  void drop_pending(WriterLink&) noexcept;
-  bool make_room(WriterLink&) noexcept;             // by the link's policy; false: this frame is dropped, or the link is gone
-  void give_pending(WriterLink&) noexcept;
+  bool make_room(WriterLink&) noexcept;  // by the link's policy; false: this frame is dropped, or the link is gone
   void collect(WriterLink&) noexcept;               // returned slots
-  void attend(WriterLink&) noexcept;                // has the reader closed? is there room for what waits? is the end to be told?
-  void hold_all_again(WriterLink&) noexcept;        // everything held becomes pending, in order
+  void attend(WriterLink&) noexcept;                // has the reader closed? is the end to be told?
+  Status give_again(WriterLink&, std::uint64_t set_aside_sequence) noexcept;  // everything held, in order
   void forget(WriterLink&) noexcept;
   void fail(WriterLink&) noexcept;
   void tell_end(WriterLink&) noexcept;

@@ -27,6 +27,7 @@ enum class Status : std::uint8_t {
   no_slot,      // allocate: every slot of that size is in use: grow, or wait for a return
   too_large,    // allocate: no arena has slots of that size: grow
   unknown_arena,// receive: the arena's descriptor has not arrived yet; the frame stays unread, try again
+  flushed,      // receive: the writer has flushed the link since the last receive; out->flush_id
   corrupt,      // the peer broke the rules; the link is closed
   not_sealed,   // a memory that could shrink, grow or be written by others was handed over
   system,       // a system call failed; errno says which way
@@ -42,8 +43,9 @@ inline constexpr std::uint32_t kMaxLinks = 256;  // links of one output port
 // ---- memory made by the supervisor ---------------------------------------------------------------------------------
 // Each returns a descriptor (close-on-exec) or -1 with errno. Pages are allocated at once, so that a shortage is an
 // error here and never a SIGBUS later; sealed SHRINK|GROW.
-int create_arena(std::uint64_t slot_bytes, std::uint32_t slot_count) noexcept;  // slot_bytes: header included, multiple of 64
-int create_link(std::uint32_t queue, WhenFull) noexcept;
+int create_arena(std::uint64_t slot_bytes, std::uint32_t slot_count) noexcept;  // slot_bytes: a multiple of 64
+// backlog: slots that its writer has now, where the link replaces one whose reader died: so many frames may be given again.
+int create_link(std::uint32_t queue, WhenFull, std::uint32_t backlog = 0) noexcept;
 int create_doorbell() noexcept;
 int create_node_page() noexcept;
 int seal_arena(int fd) noexcept;  // adds FUTURE_WRITE once the writer has mapped it
@@ -83,11 +85,10 @@ class Bell {
 };
 
 struct Slot {
-  std::uint32_t arena = 0;
-  std::uint32_t index = 0;
+  std::uint32_t number = 0;  // of the port
 };
 
-// A frame being built: header and payload of a slot that no reader sees yet.
+// A frame being built: header (in this node's own memory) and payload (in the slot) that no reader sees yet.
 struct Building {
   FrameHeader* header = nullptr;
   std::byte* payload = nullptr;
@@ -105,23 +106,25 @@ class OutputPort {
   Status add_arena(int fd, std::uint32_t id, std::uint64_t slot_bytes, std::uint32_t slot_count) noexcept;  // maps; not yet used
   Status enable_arena(std::uint32_t id) noexcept;                                                          // sealed and known to the readers
   // Connects link number `index` (0, 1, ... of this port). On an index that is in use it replaces the link of a reader
-  // that died: everything that reader held is given to the new one first, in order, marked kFlagGivenAgain.
-  Status set_link(std::uint32_t index, int link_fd, int reader_doorbell_fd, std::uint32_t queue, WhenFull) noexcept;
+  // that died: everything that reader held is given to the new one first, in order, marked kFlagGivenAgain, but the frame
+  // `set_aside_sequence` (0: none), which is dropped and counted. limit: the new link's ring has not been made for so many.
+  Status set_link(std::uint32_t index, int link_fd, int reader_doorbell_fd, std::uint32_t queue, WhenFull, std::uint64_t set_aside_sequence = 0) noexcept;
 
   // The hottest free slot that holds payload_bytes. Collects returned slots when none is free.
   Status allocate(std::uint64_t payload_bytes, Building* out) noexcept;
   void abandon(const Building&) noexcept;
   // Every blocking link has room now and, after an allocate() that said no_slot, a slot of that size is free.
   bool can_send() noexcept;
-  // Sets magic, version, sequence and sent_ns of the header, and gives the slot to every link. full: nothing happened.
-  // ended: after end().
+  // Sets sequence and sent_ns of the header, and gives the slot to every link. full: nothing happened. ended: after end().
   // `copies`: how often the runtime copied this payload on its way into the slot (0 for one built in place).
   Status send(const Building&, std::uint32_t copies) noexcept;
-  void pump() noexcept;                         // moves on what waits: returned slots, frames given again
+  // What was sent and not yet taken is void: its readers return it unseen, and it doesn't count as unread any more. The next
+  // that each reader receives is Status::flushed, whatever is queued. `id` goes with it, for whoever hears of it twice.
+  void flush(std::uint64_t id) noexcept;
+  void pump() noexcept;                         // takes back what was returned, sees who closed
   void end(LinkState) noexcept;                 // no more frames
   bool has_ended() const noexcept;
-  bool drained() noexcept;                      // every link has read everything (or is gone) and nothing waits to be given again
-  bool has_to_give_again() const noexcept;      // frames of a reader that died wait for room: pump() when the bell rings
+  bool drained() noexcept;                      // every link has read everything (or is gone)
 
   void prepare_sleep() noexcept;                // from here on the readers ring when room or slots appear
   void cancel_sleep() noexcept;
@@ -135,9 +138,10 @@ class OutputPort {
 };
 
 struct Received {
-  FrameHeader header;       // the validated copy
+  FrameHeader header;       // the checked copy
   const std::byte* payload = nullptr;
   Slot slot;
+  std::uint64_t flush_id = 0;  // with Status::flushed, and nothing else is set then
   std::uint64_t epoch = 0;  // which connection of the link it came from; hand it back to release
 };
 
@@ -148,8 +152,9 @@ class InputLink {
   InputLink(const InputLink&) = delete;
 
   // On a link in use: the writer was replaced. What the old one sent is read to the end first, then the new link.
-  // Frames leased from the old one stay readable until released.
-  Status connect(int link_fd, int writer_doorbell_fd) noexcept;
+  // Frames leased from the old one stay readable until released. On a link that a dead reader had: what it had not returned
+  // comes first, marked kFlagGivenAgain, but the frame `set_aside_sequence` (0: none).
+  Status connect(int link_fd, int writer_doorbell_fd, std::uint64_t set_aside_sequence = 0) noexcept;
   Status add_arena(int fd, std::uint32_t id, std::uint64_t slot_bytes, std::uint32_t slot_count) noexcept;  // of the newest connection
 
   Status receive(Received* out) noexcept;
@@ -159,7 +164,6 @@ class InputLink {
 
   void prepare_sleep() noexcept;
   void cancel_sleep() noexcept;
-  std::uint64_t unread() const noexcept;
   std::uint64_t leased() const noexcept;
 
  private:
@@ -187,8 +191,9 @@ class LinkView {
   static Status map(int fd, LinkView* out) noexcept;
   const WriterStats& writer() const noexcept;
   const ReaderStats& reader() const noexcept;
-  std::uint64_t written() const noexcept;
-  std::uint64_t read() const noexcept;
+  std::uint64_t unread() const noexcept;
+  std::uint64_t leased() const noexcept;
+  bool adopted() const noexcept;  // the writer has put all into it that it had to give again
   LinkState writer_state() const noexcept;
   LinkState reader_state() const noexcept;
   void end_for_writer(LinkState) noexcept;  // the writer is gone for good (then ring the reader)
@@ -197,12 +202,16 @@ class LinkView {
   Mapping mapping_;
 };
 
+// The frame that the node's own code has from now on, by its link's number; and that it has none any more.
+void begin_work(NodePage&, std::size_t link, const FrameHeader&) noexcept;
+void end_work(NodePage&) noexcept;
+
 // Bucket arithmetic of Histogram.
 void record(Histogram&, std::uint64_t ns) noexcept;
 std::uint64_t quantile(const Histogram&, double q) noexcept;  // middle of the bucket; 0 if empty
 
 std::int64_t monotonic_ns() noexcept;
 std::uint64_t dtype_bytes(Dtype) noexcept;  // 0 for none or out of range
-bool valid(const FrameHeader&, std::uint64_t slot_payload_bytes) noexcept;  // every field in range, shape x dtype <= payload
+bool valid(const FrameHeader&, std::uint64_t slot_bytes) noexcept;  // every field in range, shape x dtype <= payload <= slot
 
 }  // namespace hawse::plane

@@ -33,6 +33,7 @@ const char* to_string(Status status) noexcept {
     case Status::no_slot: return "no_slot";
     case Status::too_large: return "too_large";
     case Status::unknown_arena: return "unknown_arena";
+    case Status::flushed: return "flushed";
     case Status::corrupt: return "corrupt";
     case Status::not_sealed: return "not_sealed";
     case Status::system: return "system";
@@ -48,6 +49,15 @@ void record(Histogram& histogram, std::uint64_t ns) noexcept {
   if (ns > histogram.max_ns.load(std::memory_order_relaxed)) histogram.max_ns.store(ns, std::memory_order_relaxed);
   add(histogram.buckets[bucket_of(ns)], 1);
 }
+
+void begin_work(NodePage& page, std::size_t link, const FrameHeader& header) noexcept {
+  page.working_sequence.store(header.sequence, std::memory_order_relaxed);
+  page.working_timestamp_ns.store(header.timestamp_ns, std::memory_order_relaxed);
+  page.working_link_1.store(link + 1, std::memory_order_release);  // [page.working]
+  add(page.frames_in, 1);
+}
+
+void end_work(NodePage& page) noexcept { page.working_link_1.store(0, std::memory_order_release); }  // [page.working]
 
 // Counts the buckets themselves: `count` may be ahead of them, or garbage where a hostile node owns the histogram.
 std::uint64_t quantile(const Histogram& histogram, double q) noexcept {
@@ -85,22 +95,21 @@ std::uint64_t dtype_bytes(Dtype dtype) noexcept {
   return 0;
 }
 
-bool valid(const FrameHeader& header, std::uint64_t slot_payload_bytes) noexcept {
-  if (header.magic != kFrameMagic || header.version != kVersion || header.sequence == 0) return false;
+bool valid(const FrameHeader& header, std::uint64_t slot_bytes) noexcept {
+  if (header.sequence == 0 || header.payload_bytes > slot_bytes) return false;
   if (header.type == FrameType::none || header.type > FrameType::control || header.dtype > Dtype::complex128) return false;
   if (header.format > PixelFormat::yuv420p || header.rank > kMaxRank) return false;
-  if ((header.flags & ~(kFlagGivenAgain | kFlagEndOfStreamControl)) != 0) return false;
+  if ((header.flags & ~kKnownFlags) != 0) return false;
   if (header.rate_numerator != 0 && header.rate_denominator == 0) return false;  // somebody will divide
-  if (header.payload_bytes > slot_payload_bytes) return false;
   if (header.rank == 0) return true;
   // 1 where there is no dtype: a shape never promises more elements than there are bytes. An empty axis makes the whole
-  // empty, but the other axes stay within 2^48, so that no reader's product of them overflows into something small.
+  // empty, but the product of the others stays within 2^62, so that no reader's product of them overflows into something small.
   std::uint64_t bytes = dtype_bytes(header.dtype) == 0 ? 1 : dtype_bytes(header.dtype);
   bool empty = false;
   for (std::uint32_t i = 0; i < header.rank; ++i) {
     if (header.shape[i] == 0) {
       empty = true;
-    } else if (header.shape[i] > kMaxFrameBytes || bytes > (std::uint64_t{1} << 62) / header.shape[i]) {
+    } else if (bytes > (std::uint64_t{1} << 62) / header.shape[i]) {
       return false;
     } else {
       bytes *= header.shape[i];
@@ -130,8 +139,22 @@ void set_state(std::atomic<std::uint32_t>& word, LinkState state) noexcept {
 
 const WriterStats& LinkView::writer() const noexcept { return *reinterpret_cast<const WriterStats*>(mapping_.data() + kWriterStatsOffset); }
 const ReaderStats& LinkView::reader() const noexcept { return *reinterpret_cast<const ReaderStats*>(mapping_.data() + kReaderStatsOffset); }
-std::uint64_t LinkView::written() const noexcept { return header_of(mapping_).written.load(std::memory_order_relaxed); }
-std::uint64_t LinkView::read() const noexcept { return header_of(mapping_).read.load(std::memory_order_relaxed); }
+
+// Words of two processes, read one after the other: a difference may be off by what happens meanwhile, and never negative.
+namespace {
+std::uint64_t ahead(std::uint64_t of, std::uint64_t by) noexcept { return by > of ? by - of : 0; }
+}  // namespace
+std::uint64_t LinkView::unread() const noexcept {
+  const std::uint64_t read = header_of(mapping_).read.load(std::memory_order_relaxed);
+  const std::uint64_t voided = header_of(mapping_).void_until.load(std::memory_order_relaxed);
+  return ahead(read > voided ? read : voided, writer().written.load(std::memory_order_relaxed));
+}
+std::uint64_t LinkView::leased() const noexcept {
+  const std::uint64_t returned = reader().returned.load(std::memory_order_relaxed);
+  const ReaderStats& stats = reader();
+  return ahead(returned, stats.frames.load(std::memory_order_relaxed) + stats.flushed.load(std::memory_order_relaxed) + stats.set_aside.load(std::memory_order_relaxed));
+}
+bool LinkView::adopted() const noexcept { return header_of(mapping_).adopted.load(std::memory_order_acquire) != 0; }  // [link.adopted]
 LinkState LinkView::writer_state() const noexcept { return checked(header_of(mapping_).writer_state.load(std::memory_order_relaxed)); }
 LinkState LinkView::reader_state() const noexcept { return checked(header_of(mapping_).reader_state.load(std::memory_order_relaxed)); }
 void LinkView::end_for_writer(LinkState state) noexcept { set_state(header_of(mapping_).writer_state, state); }  // [link.writer_state]

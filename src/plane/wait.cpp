@@ -24,14 +24,12 @@ bool is_ready(const Ends& ends, const Wanted& wanted) noexcept {
     } else if (output.has_ended()) {
       any_ended = true;
       drained = output.drained() && drained;
-    } else if (output.has_to_give_again()) {
-      output.pump();
     }
   }
   return wanted.room ? can_send : !wanted.input && any_ended && drained;
 }
 
-bool wants_rings(const OutputPort& output, const Wanted& wanted) noexcept { return wanted.room || output.has_ended() || output.has_to_give_again(); }
+bool wants_rings(const OutputPort& output, const Wanted& wanted) noexcept { return wanted.room || output.has_ended(); }
 
 bool spin(Bell& bell, const Ends& ends, const Wanted& wanted, std::int64_t until_ns) noexcept {
   do {

@@ -22,7 +22,9 @@ const char* name_of(plane::WhenFull when_full) {
 }  // namespace
 
 void Session::make_link(EdgeRun& edge) {
-  edge.link.reset(plane::create_link(edge.spec->queue, edge.spec->when_full));
+  std::uint32_t backlog = 0;  // what a dead reader may have held: at most all that its writer has
+  for (const Arena& arena : nodes_[edge.writer]->outputs[edge.output].arenas) backlog += arena.slots;
+  edge.link.reset(plane::create_link(edge.spec->queue, edge.spec->when_full, backlog));
   if (!edge.link) throw Error::from_errno("connect " + edge.spec->from.node + " to " + edge.spec->to.node, "shared memory");
   if (plane::LinkView::map(edge.link.get(), &edge.view) != plane::Status::ok)
     throw Error::from_errno("connect " + edge.spec->from.node + " to " + edge.spec->to.node, "map the link");
@@ -61,7 +63,7 @@ void Session::on_grow(NodeRun& node, const json& message) {
   for (const auto& use : node.outputs)
     for (const auto& arena : use.arenas) bytes_before += arena.slot_bytes * arena.slots;
   const std::uint64_t limit_bytes = node.spec != nullptr ? node.spec->limits.arena_bytes : pipeline::Limits{}.arena_bytes;
-  if (slot_bytes < plane::kHeaderBytes || slot_bytes % plane::kCacheLine != 0 || slot_bytes > plane::kMaxFrameBytes || slots == 0 ||
+  if (slot_bytes < plane::kCacheLine || slot_bytes % plane::kCacheLine != 0 || slot_bytes > plane::kMaxFrameBytes || slots == 0 ||
       slots > plane::kMaxSlots - slots_before || output.arenas.size() >= plane::kMaxArenas)
     return refuse("port " + output.port + " of " + node.id + " can't have " + std::to_string(slots) + " more slots of " + format_bytes(slot_bytes));
   if (slot_bytes * slots > limit_bytes || bytes_before > limit_bytes - slot_bytes * slots)

@@ -63,7 +63,7 @@ json Session::edge_summary(const EdgeRun& edge) const {
           {"copies", total("copies", writer.copies)},
           {"dropped", total("dropped", writer.dropped)},
           {"given_again", total("given_again", writer.given_again)},
-          {"waiting", edge.view.written() - edge.view.read()},
+          {"waiting", edge.view.unread()},
           {"latency_ns", latency}};
 }
 
