@@ -24,7 +24,7 @@ class Cgroup {
   Cgroup& operator=(Cgroup&&) noexcept = default;
   ~Cgroup();
 
-  std::vector<std::string> procs_files() const;  // a process that writes itself into each of these is in
+  std::vector<std::string> entry_files() const;  // a process with one thread that writes "0" into each of these is in
   std::vector<std::filesystem::path> folders() const { return folders_; }
   Usage usage() const;
   std::uint64_t oom_kills() const;
