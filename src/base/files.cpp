@@ -4,7 +4,6 @@
 #include "base/files.hpp"
 
 #include <fcntl.h>
-#include <openssl/evp.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -108,20 +107,6 @@ fs::path run_dir() {
   fs::path dir = environment_path("HAWSE_RUN");
   if (dir.empty()) dir = ::geteuid() == 0 ? fs::path("/run/hawse") : user_dir("XDG_RUNTIME_DIR", ".local/state/hawse-run");
   return made(dir, 0711);
-}
-
-std::string sha256_hex(std::string_view text) {
-  unsigned char digest[EVP_MAX_MD_SIZE];
-  unsigned int size = 0;
-  if (EVP_Digest(text.data(), text.size(), digest, &size, EVP_sha256(), nullptr) != 1)
-    throw Error(ErrorCode::internal, "hash", "OpenSSL has no SHA-256");
-  constexpr char kDigits[] = "0123456789abcdef";
-  std::string hex;
-  for (unsigned int i = 0; i < size; ++i) {
-    hex += kDigits[digest[i] >> 4];
-    hex += kDigits[digest[i] & 15];
-  }
-  return hex;
 }
 
 ScopedDir::ScopedDir(const fs::path& parent, std::string_view prefix) {
