@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <chrono>
+#include <set>
 #include <sstream>
 #include <thread>
 
@@ -23,7 +24,7 @@ namespace {
 using nlohmann::json;
 using std::chrono::milliseconds;
 
-constexpr unsigned kThere = 2, kMore = 4;
+constexpr unsigned kFew = 2, kMore = 4;
 constexpr milliseconds kSettle{300};
 
 struct Footprint {
@@ -31,43 +32,52 @@ struct Footprint {
   double bytes() const { return nodes_bytes + shims_bytes; }
 };
 
-double tree_bytes(pid_t pid) {
-  double bytes = static_cast<double>(pss_bytes(pid));
-  for (const pid_t child : descendants(pid)) bytes += static_cast<double>(pss_bytes(child));
+// A process, its zygote where it has one, and all below them.
+void add_tree(std::set<pid_t>& pids, pid_t pid) {
+  const pid_t parent = parent_of(pid);
+  for (const pid_t root : {pid, parent == ::getpid() ? pid : parent}) {
+    pids.insert(root);
+    for (const pid_t child : descendants(root)) pids.insert(child);
+  }
+}
+
+double bytes_of(const std::set<pid_t>& pids) {
+  double bytes = 0;
+  for (const pid_t pid : pids) bytes += static_cast<double>(pss_bytes(pid));
   return bytes;
 }
 
 Footprint footprint(LiveSession& session, unsigned nodes) {
-  Footprint sum;
+  std::set<pid_t> processes, shims;
   for (unsigned i = 0; i < nodes; ++i) {
     std::istringstream where(session.where(nth(i)));
     std::string kind, id;
     where >> kind >> id;
     if (kind == "process") {
-      sum.nodes_bytes += tree_bytes(static_cast<pid_t>(std::stol(id)));
+      add_tree(processes, static_cast<pid_t>(std::stol(id)));
       continue;
     }
     const auto state = executor::Engine().inspect(id);
     if (!state || state->pid <= 0) throw Unavailable("the engine no longer has the container " + id);
-    sum.nodes_bytes += tree_bytes(state->pid);
-    sum.shims_bytes += static_cast<double>(pss_bytes(parent_of(state->pid)));
+    processes.insert(state->pid);
+    for (const pid_t child : descendants(state->pid)) processes.insert(child);
+    shims.insert(parent_of(state->pid));
   }
+  return {bytes_of(processes), bytes_of(shims)};
+}
+
+Footprint of_session(Pass& pass, const json& node, unsigned nodes) {
+  LiveSession session(many_waiting(pass, nodes, node));
+  session.wait_running();
+  std::this_thread::sleep_for(kSettle);
+  const Footprint sum = footprint(session, nodes);
+  session.stop();
   return sum;
 }
 
-// What each of kMore nodes takes beside kThere that are there already.
 Footprint of_one_more(Pass& pass, const json& node) {
-  LiveSession there(many_waiting(pass, kThere, node));
-  there.wait_running();
-  std::this_thread::sleep_for(kSettle);
-  const Footprint before = footprint(there, kThere);
-  LiveSession more(many_waiting(pass, kMore, node));
-  more.wait_running();
-  std::this_thread::sleep_for(kSettle);
-  const Footprint old = footprint(there, kThere), added = footprint(more, kMore);
-  more.stop();
-  there.stop();
-  return {(old.nodes_bytes + added.nodes_bytes - before.nodes_bytes) / kMore, (old.shims_bytes + added.shims_bytes - before.shims_bytes) / kMore};
+  const Footprint few = of_session(pass, node, kFew), many = of_session(pass, node, kFew + kMore);
+  return {(many.nodes_bytes - few.nodes_bytes) / kMore, (many.shims_bytes - few.shims_bytes) / kMore};
 }
 
 void measure_memory(Pass& pass) {
@@ -90,9 +100,10 @@ void measure_memory(Pass& pass) {
 
 RowSpec memory_row() {
   RowSpec spec = row("memory/node", "Memory", "Memory of one more node",
-                     fmt::format("PSS (smaps_rollup) of the nodes' processes: {} nodes run, {} more are started, the growth is divided by {}; of a container all its processes and the engine's "
-                                 "shim, its parent. Nodes without packages that have handled one frame and wait. Memory of the runtime and of the engine's daemon isn't in it",
-                                 kThere, kMore, kMore));
+                     fmt::format("PSS (smaps_rollup) of the nodes' processes and of their zygote: of a session with {} nodes and of one with {}, the difference divided by {}; of a container all "
+                                 "its processes and the engine's shim, its parent. Nodes without packages that have handled one frame and wait. Memory of the runtime and of the engine's "
+                                 "daemon isn't in it",
+                                 kFew, kFew + kMore, kMore));
   for (const char* key : {"python process", "container", "container: of it the engine's shim", "C++ process"}) spec.series.push_back(series(key, Role::ours, "B"));
   spec.row.targets = {at_most("native Python ≤ 4 MB", "python process", 4e6), at_most("container with its share of the shim ≤ 20 MB", "container", 20e6)};
   spec.quick_passes = 1;

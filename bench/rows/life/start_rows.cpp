@@ -114,7 +114,7 @@ RowSpec first_frame_row() {
   spec.row.targets = {at_most("≤ 150 ms cold", "cold", 150e6), at_most("≤ 30 ms warm", "warm", 30e6)};
   spec.seconds_a_pass = 0.6;
   spec.measure = [](Pass& pass) {
-    pass.missing("warm", kNoZygote);
+    pass.missing("warm", kNoWarmRun);
     const auto manifest = scenario(pass, "first_frame.yaml");
     pass.measure("cold", [&] { return repeated(pass.samples(2, 3), [&] { return first_frame(manifest); }); });
   };
