@@ -19,7 +19,7 @@ from hawse._ports import Member, clean
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import TracebackType
-    from typing import Any
+    from typing import Any, Callable
 
     from hawse._frames import Frame
     from hawse._node import Node
@@ -54,7 +54,9 @@ class _Phase:
 
 
 class Host:
-    def __init__(self, fd: int) -> None:
+    def __init__(self, fd: int, load: Callable[[dict[str, Any], list[str]], Any] | None = None) -> None:
+        """load(entry, path): the user's module; where none is given it is imported here."""
+        self._load_module = load or load_module
         self._control = Control(fd)
         self._member = Member(self._control, exit_on_hangup=True)
         self._calls: _calls.Calls
@@ -93,12 +95,7 @@ class Host:
     def _load(self) -> type[Node]:
         configuration = self._member.configuration
         entry = configuration["entry"]
-        _add_to_path(configuration.get("path", []))
-        if entry.get("file"):
-            module = _import_file(entry["file"])
-        else:
-            import importlib
-            module = importlib.import_module(entry["module"])
+        module = self._load_module(entry, configuration.get("path", []))
         found = getattr(module, entry["class"], None)
         if found is None:
             raise AttributeError(f"{entry.get('file') or entry['module']} has no class {entry['class']}")
@@ -216,6 +213,15 @@ def describe(error: BaseException, phase: str) -> tuple[str, str]:
     return clean(summary), clean("".join(described.format()))
 
 
+def load_module(entry: dict[str, Any], path: list[str]) -> Any:
+    """The module that `entry` of configure names, imported now."""
+    _add_to_path(path)
+    if entry.get("file"):
+        return _import_file(entry["file"])
+    import importlib
+    return importlib.import_module(entry["module"])
+
+
 def _add_to_path(folders: list[str]) -> None:
     """In front of what is there, .pth files honoured."""
     if not folders:
@@ -257,24 +263,38 @@ def control_fd() -> int:
     return connection.detach()
 
 
-def main() -> int:
-    """The body of `python3 -I -u -B hawse/_main.py`. Exit code 0, 1 after a failure, 2 when nobody started it as a node."""
+def prepare_process() -> None:
+    """What a node's process does before any of the user's code."""
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:
             stream.reconfigure(line_buffering=True, write_through=False)  # type: ignore[union-attr]
     import faulthandler
     faulthandler.enable()  # a library's crash leaves the Python lines that led to it as the last ones of the node's log
+
+
+def flush_streams() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:
+            stream.flush()
+
+
+def run(host: Host) -> int:
+    """The whole life of a node: its exit code. A failure ends the process."""
+    try:
+        host.run()
+    except _Failed as failure:
+        host.report(failure)
+        flush_streams()
+        os._exit(1)  # not through the interpreter's end: threads of the failed node could hold it up
+    return 0
+
+
+def main() -> int:
+    """The body of `python3 -I -u -B hawse/_main.py`. Exit code 0, 1 after a failure, 2 when nobody started it as a node."""
+    prepare_process()
     try:
         host = Host(control_fd())
     except OSError as error:
         print(f"hawse: a node is started by `hawse run`; no control socket is here ({error})", file=sys.stderr)
         return 2
-    try:
-        host.run()
-    except _Failed as failure:
-        host.report(failure)
-        for stream in (sys.stdout, sys.stderr):
-            if stream is not None:
-                stream.flush()
-        os._exit(1)  # not through the interpreter's end: threads of the failed node could hold it up
-    return 0
+    return run(host)

@@ -55,6 +55,10 @@ class Control:
                     fds.append(int.from_bytes(content[at : at + _INT_BYTES], "little"))
         return loads(data.decode()), fds
 
+    def detach(self) -> int:
+        """The descriptor, from now on the caller's."""
+        return self._socket.detach()
+
     def hang_up(self) -> None:
         try:
             self._socket.shutdown(_socket.SHUT_RDWR)

@@ -38,7 +38,8 @@ PyObject* PyInit__plane() {
   PyObject* module = PyModule_Create(&definition);
   if (module == nullptr) return nullptr;
   using namespace hawse::python;
-  if (add_frame_types(module) && add_end_types(module) && add_loop_type(module) && add_supervisor_functions(module) && add_constants(module))
+  if (add_frame_types(module) && add_end_types(module) && add_loop_type(module) && add_supervisor_functions(module) && add_zygote_functions(module) &&
+      add_constants(module))
     return module;
   Py_DECREF(module);
   return nullptr;

@@ -105,6 +105,7 @@ bool add_frame_types(PyObject* module);
 bool add_end_types(PyObject* module);
 bool add_loop_type(PyObject* module);
 bool add_supervisor_functions(PyObject* module);
+bool add_zygote_functions(PyObject* module);
 
 bool add_type(PyObject* module, const char* name, PyTypeObject* type);
 // Reads what a frame is from nine arguments: type, dtype, format, rate_numerator, rate_denominator, shape, payload_bytes, timestamp_ns | None, duration_ns.

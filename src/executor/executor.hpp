@@ -2,8 +2,9 @@
 //
 // The executor contract: where a node runs. Three implementations (thread, process, container/); one conformance suite runs over all of them.
 //
-// Life.       prepare() once a node and run: its environment (packages, image), cached, may take long, may be called for several nodes at once.
-//             launch() once an attempt: starts it and returns at once when it is under way; the node then says `hello` on its control socket.
+// Life.       expect() once, first: all that will run. prepare() once a node and run: its environment (packages, image), cached, may take long, may
+//             be called for several nodes at once. launch() once an attempt: starts it and returns at once when it is under way; the node then says
+//             `hello` on its control socket.
 //             Instance: see its end (ended_fd), collect() what there is to say about it, kill() everything of it.
 // Ownership.  An Instance owns whatever it started. Its destruction ends and removes all of that: process, cgroup, container.
 // Threading.  prepare() and launch() may be called from any thread, several at once; an Instance is driven by one thread, kill() by any.
@@ -54,6 +55,7 @@ struct Launch {
   std::filesystem::path socket;     // where to connect to (container)
   std::string token;                // container
   UniqueFd out, err;                // write ends for the node's output (thread: unused; container: goes to init with `streams`)
+  std::function<void(std::string)> notice;  // something worth knowing that is no failure; called by the thread that drives the instance
 };
 
 enum class EndingKind { exited, signalled, out_of_memory, lost };
@@ -72,6 +74,10 @@ struct Usage {
 class Instance {
  public:
   virtual ~Instance() = default;
+  // Where it is only under way when launch() returns: readable once started() can be called, which throws Error where the start failed, and before
+  // which kill() alone means anything. -1: started() has nothing to do.
+  virtual int started_fd() const noexcept { return -1; }
+  virtual void started() {}
   virtual int ended_fd() const noexcept = 0;  // readable once it has ended
   virtual Ending collect() = 0;               // after ended_fd; reaps and removes
   virtual void kill() noexcept = 0;           // all of it, at once
@@ -87,6 +93,7 @@ class Instance {
 class Executor {
  public:
   virtual ~Executor() = default;
+  virtual void expect(const pipeline::Pipeline&) {}
   virtual Prepared prepare(const pipeline::Node&, const Report&) = 0;
   virtual std::unique_ptr<Instance> launch(Launch) = 0;
 };

@@ -2,9 +2,13 @@
 //
 // Executor `process`: a Python node, a C++ program or a stock node as a process of its own, in its own session, with its socket as descriptor 3.
 // Limits: a cgroup (v2, else v1) where one can be made, else rlimits; limits_by() says which.
+//
+// A Python node that isn't the only one of its kind, or may be started again, is forked from a zygote (zygote.hpp): one for each interpreter,
+// packages, module, environment and memory limit. Elsewhere a zygote would only be one process more.
 #include <signal.h>
 #include <sys/resource.h>
 
+#include <map>
 #include <mutex>
 
 #include "base/error.hpp"
@@ -14,61 +18,165 @@
 #include "executor/executor.hpp"
 #include "executor/process_id.hpp"
 #include "executor/python/packages.hpp"
+#include "executor/zygote.hpp"
 
 namespace hawse::executor {
 namespace {
 
 namespace fs = std::filesystem;
 
+// A node's control group, and what is said of it at the node's end.
+class Group {
+ public:
+  explicit Group(const Launch& launch) : limits_(launch.node->limits) {
+    const bool wants = limits_.memory_bytes || limits_.cpus || limits_.pids;
+    cgroup_ = Cgroup::make(launch.session + "-" + launch.node->id + "-" + std::to_string(launch.attempt), limits_, &why_);
+    if (wants) limits_by_ = cgroup_ ? cgroup_->version() : "rlimit";
+    if (!cgroup_ && limits_.cpus) limits_by_ += " (cpus not limited: " + why_ + ")";
+  }
+
+  bool by_rlimits() const { return !cgroup_ && !limits_by_.empty(); }
+  const std::string& limits_by() const { return limits_by_; }
+  std::vector<std::string> entry_files() const { return cgroup_ ? cgroup_->entry_files() : std::vector<std::string>{}; }
+
+  std::vector<std::pair<int, unsigned long>> rlimits() const {
+    std::vector<std::pair<int, unsigned long>> list;
+    if (by_rlimits() && limits_.memory_bytes) list.emplace_back(RLIMIT_AS, *limits_.memory_bytes);
+    if (by_rlimits() && limits_.pids) list.emplace_back(RLIMIT_NPROC, *limits_.pids);
+    return list;
+  }
+
+  void kill() noexcept {
+    const std::lock_guard lock(mutex_);
+    if (cgroup_) cgroup_->kill();
+  }
+  Usage usage() const {
+    const std::lock_guard lock(mutex_);
+    return cgroup_ ? cgroup_->usage() : Usage{};
+  }
+  void guard(std::vector<std::string>& lines) const {
+    if (cgroup_)
+      for (const auto& folder : cgroup_->folders()) lines.push_back("cgroup " + folder.string());
+  }
+
+  // The node has ended: what the group knows about that goes into `ending`, and the group goes.
+  Ending close(Ending ending) {
+    const std::lock_guard lock(mutex_);
+    if (!cgroup_ || ending.kind == EndingKind::out_of_memory) return ending;
+    ending.memory_peak_bytes = cgroup_->usage().memory_peak_bytes;
+    ending.memory_limit_bytes = limits_.memory_bytes;
+    if (ending.kind == EndingKind::signalled && cgroup_->oom_kills() > 0) ending.kind = EndingKind::out_of_memory;
+    cgroup_.reset();
+    return ending;
+  }
+
+ private:
+  mutable std::mutex mutex_;  // kill() comes from any thread
+  pipeline::Limits limits_;
+  std::optional<Cgroup> cgroup_;
+  std::string why_, limits_by_;
+};
+
 class ProcessInstance : public Instance {
  public:
-  ProcessInstance(Subprocess process, std::optional<Cgroup> cgroup, std::string limits_by, const pipeline::Limits& limits)
-      : process_(std::move(process)), cgroup_(std::move(cgroup)), limits_by_(std::move(limits_by)), limits_(limits), pid_(process_.pid()),
-        id_(process_id(pid_)) {}
+  ProcessInstance(SpawnOptions options, std::unique_ptr<Group> group) : group_(std::move(group)) {
+    options.cgroup_procs = group_->entry_files();
+    options.rlimits = group_->rlimits();
+    process_ = Subprocess::spawn(options);
+    pid_ = process_.pid();
+    id_ = process_id(pid_);
+  }
 
   int ended_fd() const noexcept override { return process_.pidfd(); }
 
   Ending collect() override {
     process_.signal_group(SIGKILL);  // what it started ends with it
     const ExitStatus status = process_.wait();
-    Ending ending{.kind = status.signalled ? EndingKind::signalled : EndingKind::exited, .value = status.value, .memory_limit_bytes = {}, .memory_peak_bytes = status.max_rss_bytes, .text = {}};
-    if (cgroup_) {
-      ending.memory_peak_bytes = cgroup_->usage().memory_peak_bytes;
-      ending.memory_limit_bytes = limits_.memory_bytes;
-      if (status.signalled && cgroup_->oom_kills() > 0) ending.kind = EndingKind::out_of_memory;
-    }
-    const std::lock_guard lock(mutex_);
-    cgroup_.reset();
-    return ending;
+    return group_->close({.kind = status.signalled ? EndingKind::signalled : EndingKind::exited, .value = status.value, .memory_limit_bytes = {}, .memory_peak_bytes = status.max_rss_bytes, .text = {}});
   }
 
   void kill() noexcept override {
-    const std::lock_guard lock(mutex_);
     process_.signal(SIGKILL);
-    if (cgroup_) cgroup_->kill();
+    group_->kill();
   }
 
-  Usage usage() const noexcept override {
-    const std::lock_guard lock(mutex_);
-    return cgroup_ ? cgroup_->usage() : Usage{};
-  }
+  Usage usage() const noexcept override { return group_->usage(); }
   std::string where() const override { return "process " + std::to_string(pid_); }
-  std::string limits_by() const override { return limits_by_; }
+  std::string limits_by() const override { return group_->limits_by(); }
 
   std::vector<std::string> guarded() const override {
     std::vector<std::string> lines = {"group " + id_};
-    if (cgroup_)
-      for (const auto& folder : cgroup_->folders()) lines.push_back("cgroup " + folder.string());
+    group_->guard(lines);
     return lines;
   }
 
  private:
-  mutable std::mutex mutex_;  // kill() comes from any thread
+  std::unique_ptr<Group> group_;  // outlives the process
   Subprocess process_;
-  std::optional<Cgroup> cgroup_;
-  std::string limits_by_;
-  pipeline::Limits limits_;
   pid_t pid_;
+  std::string id_;
+};
+
+// A node that a zygote forks. Until the zygote has answered it is under way; if that can't fork it, it is started like any other.
+class ForkedInstance : public Instance {
+ public:
+  using StartAlone = std::function<std::unique_ptr<Instance>(Launch, std::unique_ptr<Group>, const std::vector<std::string>& threads)>;
+
+  ForkedInstance(std::shared_ptr<Zygote> zygote, Launch launch, std::unique_ptr<Group> group, StartAlone start_alone)
+      : launch_(std::move(launch)), start_alone_(std::move(start_alone)), group_(std::move(group)), zygote_(std::move(zygote)),
+        fork_(zygote_, launch_, group_->entry_files()) {}
+
+  int started_fd() const noexcept override { return fork_.answered_fd(); }
+
+  void started() override {
+    const auto answer = fork_.answer();
+    if (answer == Fork::Answer::threads) {
+      alone_ = start_alone_(std::move(launch_), std::move(group_), fork_.threads());
+    } else if (answer == Fork::Answer::forked) {
+      id_ = process_id(fork_.pid());
+    }
+    launch_ = {};  // closes our ends of what the node has
+  }
+
+  int ended_fd() const noexcept override { return alone_ ? alone_->ended_fd() : fork_.pid() > 0 ? fork_.pidfd() : fork_.answered_fd(); }
+
+  Ending collect() override {
+    if (alone_) return alone_->collect();
+    if (fork_.pid() > 0) ::kill(-fork_.pid(), SIGKILL);  // what it started ends with it
+    return group_->close(fork_.ending());
+  }
+
+  void kill() noexcept override {
+    if (alone_) return alone_->kill();
+    if (fork_.pid() <= 0) return fork_.give_up();
+    fork_.signal(SIGKILL);
+    group_->kill();
+  }
+
+  Usage usage() const noexcept override { return alone_ ? alone_->usage() : group_->usage(); }
+  std::string where() const override { return alone_ ? alone_->where() : fork_.pid() > 0 ? "process " + std::to_string(fork_.pid()) : ""; }
+  std::string limits_by() const override { return alone_ ? alone_->limits_by() : group_->limits_by(); }
+
+  std::vector<std::pair<std::string, std::int64_t>> phases_ns() const override {
+    if (alone_ || fork_.pid() <= 0) return {};
+    return {{"interpreter", fork_.interpreter_ns()}, {"import", fork_.import_ns()}};
+  }
+
+  std::vector<std::string> guarded() const override {
+    if (alone_) return alone_->guarded();
+    std::vector<std::string> lines = zygote_->guarded();
+    group_->guard(lines);
+    if (!id_.empty()) lines.push_back("group " + id_);
+    return lines;
+  }
+
+ private:
+  Launch launch_;
+  StartAlone start_alone_;
+  std::unique_ptr<Group> group_;  // outlives the process
+  std::shared_ptr<Zygote> zygote_;
+  Fork fork_;
+  std::unique_ptr<Instance> alone_;
   std::string id_;
 };
 
@@ -101,32 +209,65 @@ class ProcessExecutor : public Executor {
     return prepared;
   }
 
+  void expect(const pipeline::Pipeline& pipeline) override {
+    for (const auto& node : pipeline.nodes)
+      if (may_fork(node)) kinds_[kind_of(node)].starts += node.restart.on == pipeline::RestartOn::failure ? 2 : 1;
+  }
+
   std::unique_ptr<Instance> launch(Launch launch) override {
-    const pipeline::Node& node = *launch.node;
-    SpawnOptions options;
-    options.argv = command(node, *launch.prepared);
-    options.env = environment(node);
-    options.fds = {{launch.control.get(), 3}};
-    options.stdout_fd = launch.out.get();
-    options.stderr_fd = launch.err.get();
-    std::optional<Cgroup> cgroup;
-    const bool wants = node.limits.memory_bytes || node.limits.cpus || node.limits.pids;
-    std::string limits_by;
-    std::string why;
-    cgroup = Cgroup::make(launch.session + "-" + node.id + "-" + std::to_string(launch.attempt), node.limits, &why);
-    if (cgroup) {
-      options.cgroup_procs = cgroup->procs_files();
-      if (wants) limits_by = cgroup->version();
-    } else if (wants) {
-      limits_by = "rlimit";
-      if (node.limits.memory_bytes) options.rlimits.push_back({RLIMIT_AS, *node.limits.memory_bytes});
-      if (node.limits.pids) options.rlimits.push_back({RLIMIT_NPROC, *node.limits.pids});
-      if (node.limits.cpus) limits_by += " (cpus not limited: " + why + ")";
+    auto group = std::make_unique<Group>(launch);
+    const auto kind = may_fork(*launch.node) ? kinds_.find(kind_of(*launch.node)) : kinds_.end();
+    // rlimits hold from a process's first moment or not at all.
+    if (kind == kinds_.end() || kind->second.starts < 2 || kind->second.has_threads || group->by_rlimits()) return start_alone(launch, std::move(group));
+    Kind& kin = kind->second;
+    if (!kin.zygote || !kin.zygote->usable()) {
+      SpawnOptions options = spawn_options(launch);
+      options.argv.emplace_back("zygote");
+      kin.zygote = std::make_shared<Zygote>(std::move(options), launch.session + "-zygote." + std::to_string(++zygotes_), launch.node->limits, *launch.prepared);
     }
-    return std::make_unique<ProcessInstance>(Subprocess::spawn(options), std::move(cgroup), limits_by, node.limits);
+    return std::make_unique<ForkedInstance>(kin.zygote, std::move(launch), std::move(group), [this, &kin](Launch again, std::unique_ptr<Group> its, const auto& threads) {
+      kin.zygote.reset();
+      if (!std::exchange(kin.has_threads, true) && again.notice) again.notice(says_threads(*again.node, threads));
+      return start_alone(again, std::move(its));
+    });
   }
 
  private:
+  // Nodes that one zygote can fork.
+  struct Kind {
+    unsigned starts = 0;  // that can be foreseen
+    bool has_threads = false;
+    std::shared_ptr<Zygote> zygote;
+  };
+
+  static bool may_fork(const pipeline::Node& node) {
+    return node.kind == pipeline::NodeKind::python && node.executor == pipeline::ExecutorKind::process && node.fork;
+  }
+
+  static std::string kind_of(const pipeline::Node& node) {
+    return nlohmann::json{node.python.version, node.packages, node.source_file.string(), node.module, node.env, node.limits.memory_bytes.value_or(0)}.dump();
+  }
+
+  static std::string says_threads(const pipeline::Node& node, const std::vector<std::string>& threads) {
+    std::string text = (node.source_file.empty() ? node.module : node.source_file.filename().string()) + " leaves threads running when it is imported (";
+    for (const auto& name : threads) text += (&name == &threads.front() ? "" : ", ") + name;
+    return text + "): its nodes aren't forked, each starts an interpreter of its own; fork: false says so beforehand";
+  }
+
+  static SpawnOptions spawn_options(const Launch& launch) {
+    SpawnOptions options;
+    options.argv = command(*launch.node, *launch.prepared);
+    options.env = environment(*launch.node);
+    options.fds = {{launch.control.get(), 3}};
+    options.stdout_fd = launch.out.get();
+    options.stderr_fd = launch.err.get();
+    return options;
+  }
+
+  static std::unique_ptr<Instance> start_alone(const Launch& launch, std::unique_ptr<Group> group) {
+    return std::make_unique<ProcessInstance>(spawn_options(launch), std::move(group));
+  }
+
   static std::vector<std::string> command(const pipeline::Node& node, const Prepared& prepared) {
     switch (node.kind) {
       case pipeline::NodeKind::stock: return {(resources_dir() / "hawse-node").string(), node.stock};
@@ -148,6 +289,10 @@ class ProcessExecutor : public Executor {
     for (const auto& [name, value] : node.env) env[name] = value;
     return env;
   }
+
+  // Used by the thread that launches.
+  std::map<std::string, Kind> kinds_;
+  unsigned zygotes_ = 0;
 };
 
 }  // namespace

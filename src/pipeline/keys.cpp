@@ -105,6 +105,12 @@ Section node_section() {
               {.name = "limits", .type = KeyType::section, .doc = "What the node may use at most."},
               {.name = "restart", .type = KeyType::section, .doc = "What happens when the node fails."},
               {.name = "env", .type = KeyType::environment, .doc = "Environment variables of the node."},
+              {.name = "fork",
+               .type = KeyType::flag,
+               .doc = "Whether a Python node that runs as a process may be forked from one that has its module imported already. false: it starts an "
+                      "interpreter of its own, as its module wants that starts threads or uses CUDA when it is imported.",
+               .fallback = true,
+               .example = "false"},
               {.name = "start_timeout",
                .type = KeyType::duration,
                .doc = "How long the node may take until its setup() is done.",

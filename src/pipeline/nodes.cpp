@@ -126,6 +126,7 @@ Node read_node(const Value::Entry& entry, Context& context) {
   node.limits = read_limits(below("limits"));
   node.restart = read_restart(below("restart"));
   node.env = fields.environment("env");
+  node.fork = fields.flag("fork");
   node.start_timeout_ns = fields.duration_ns("start_timeout");
 
   node.executor = fields.find("executor") ? executor_of(fields.text("executor")) : executor;

@@ -80,7 +80,12 @@ void Session::on_hello(NodeRun& node, const json& message) {
   if (message["protocol"] != 1) return break_off(node, "speaks protocol " + message["protocol"].dump() + ", this runtime speaks 1");
   node.language = strip_control(message["language"].get<std::string>());
   node.hello_ns = plane::monotonic_ns();
-  if (node.launched_ns != 0) node.phases["interpreter"] = ms_since(node.launched_ns);
+  if (node.started_watch) on_started(node);  // said before the hello, on another socket
+  if (node.launched_ns != 0) {
+    const bool forked = node.phases.contains("interpreter");  // before the fork: the zygote's, as far as this node waited for it
+    const double waited_ms = forked ? node.phases["interpreter"].get<double>() + node.phases["import"].get<double>() : 0;
+    node.phases[forked ? "fork" : "interpreter"] = ms_since(node.launched_ns) - waited_ms;
+  }
   configure(node);
 }
 
@@ -132,7 +137,7 @@ void Session::on_ready(NodeRun& node, const json& message) {
   if (const auto phases = message.find("phases"); phases != message.end()) {
     for (const char* name : {"import", "setup"})
       if (const auto ns = phases->find(std::string(name) + "_ns"); ns != phases->end() && ns->is_number())
-        node.phases[name] = ns->get<double>() / 1e6;
+        node.phases[name] = node.phases.value(name, 0.0) + ns->get<double>() / 1e6;
   }
   if (node.launched_ns != 0) node.phases["total"] = ms_since(node.launched_ns);
   set_state(node, State::ready);

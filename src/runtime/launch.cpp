@@ -111,6 +111,7 @@ void Session::launch(NodeRun& node) {
   what.prepared = &node.prepared;
   what.session = id_;
   what.attempt = node.attempt;
+  what.notice = [this, &node](std::string text) { emit("notice", node.id, {{"text", std::move(text)}}); };
   const auto kind = node.spec->executor;
   try {
     if (kind != pipeline::ExecutorKind::thread) open_output(node);
@@ -149,17 +150,32 @@ void Session::launch(NodeRun& node) {
 
 void Session::launched(NodeRun& node, std::shared_ptr<executor::Instance> instance) {
   node.instance = std::move(instance);
-  node.where = node.instance->where();
-  node.limits_by = node.instance->limits_by();
   for (const auto& line : node.instance->guarded()) guard_->add(line);
-  for (const auto& [name, ns] : node.instance->phases_ns()) node.phases[name] = static_cast<double>(ns) / 1e6;
-  node.ended_watch = loop_.on_readable(node.instance->ended_fd(), [this, &node] { on_instance_ended(node); });
-  if (node.state == State::launching) set_state(node, State::joining);
   if (killing_ || !node.broke.empty()) {
     node.control_watch.reset();
     node.control.reset();
     node.instance->kill();
   }
+  const int fd = node.instance->started_fd();
+  if (fd < 0) return on_started(node);
+  node.started_watch = loop_.on_readable(fd, [this, &node] { on_started(node); });
+}
+
+void Session::on_started(NodeRun& node) {
+  if (std::exchange(node.started_watch, {})) {
+    try {
+      node.instance->started();
+    } catch (const Error& error) {
+      node.instance.reset();
+      return on_launch_failed(node, error);
+    }
+    for (const auto& line : node.instance->guarded()) guard_->add(line);
+  }
+  node.where = node.instance->where();
+  node.limits_by = node.instance->limits_by();
+  for (const auto& [name, ns] : node.instance->phases_ns()) node.phases[name] = static_cast<double>(ns) / 1e6;
+  node.ended_watch = loop_.on_readable(node.instance->ended_fd(), [this, &node] { on_instance_ended(node); });
+  if (node.state == State::launching) set_state(node, State::joining);
 }
 
 void Session::watch_control(NodeRun& node) {

@@ -137,6 +137,7 @@ void Session::begin() {
       }
     });
   }
+  executors_.process->expect(pipeline_);
   for (auto& node : nodes_) {
     if (node->spec != nullptr) {
       prepare(*node);

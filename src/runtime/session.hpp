@@ -117,7 +117,7 @@ class Session {
     unsigned attempt = 1;
     std::string token;                     // container: not yet joined
     UniqueFd control;
-    Loop::Handle control_watch, ended_watch, timer;
+    Loop::Handle control_watch, started_watch, ended_watch, timer;
     std::shared_ptr<executor::Instance> instance;
     std::unique_ptr<LineReader> out, err;
     UniqueFd out_write, err_write;         // container: until its init has them
@@ -149,6 +149,7 @@ class Session {
   void kill_installers() noexcept;
   void launch(NodeRun&);
   void launched(NodeRun&, std::shared_ptr<executor::Instance>);
+  void on_started(NodeRun&);
   void open_output(NodeRun&);
   void listen();
   void accept_connections();

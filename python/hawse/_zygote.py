@@ -1,0 +1,208 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A zygote: an interpreter that has the package and one node's module imported, and forks a node for each start (docs/protocol.md, "The zygote").
+
+Invariants. One thread; it waits in recvmsg() for the runtime and for nothing else. It is the parent of its nodes and reaps one when the runtime,
+    which has seen the end by a pidfd, asks for it: so a node's number stays its own until then. A node never outlives its zygote, nor the zygote the
+    runtime: each is killed with its parent.
+Descriptors. Its own is 3. What else is open was opened by the user's module as it was imported, and its nodes have it as they would without a fork.
+Failure. A module that can't be imported is kept as the exception it gave: every node that is forked fails with it, in the phase `import`.
+"""
+from __future__ import annotations
+
+import _socket
+import os
+import sys
+from time import monotonic_ns
+
+from hawse import _host, _plane
+from hawse._messages import Control
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+_CONTROL, _STDOUT, _STDERR = 3, 1, 2
+
+
+class _Module:
+    """The node's module, or why there is none."""
+
+    def __init__(self, entry: dict[str, Any], path: list[str]) -> None:
+        self.started_ns = monotonic_ns()
+        self._module: Any = None
+        self._error: BaseException | None = None
+        try:
+            self._module = _host.load_module(entry, path)
+            _import_numpy_for(getattr(self._module, "__file__", None))
+        except BaseException as error:
+            self._error = error
+        self.imported_ns = monotonic_ns()
+
+    def load(self, entry: dict[str, Any], path: list[str]) -> Any:
+        """In the node, in place of the import."""
+        if self._error is not None:
+            raise self._error
+        return self._module
+
+
+def _import_numpy_for(file: str | None) -> None:
+    """A module that imports NumPy inside of its functions gets it before the fork, too; one that never does goes without."""
+    if "numpy" in sys.modules or file is None or not file.endswith(".py"):
+        return
+    with open(file, "rb") as source:
+        wanted = any(line.split(None, 2)[:2] in ([b"import", b"numpy"], [b"from", b"numpy"]) for line in source)
+    if wanted:
+        try:
+            import numpy  # noqa: F401
+        except Exception:  # the node's own import says why
+            pass
+
+
+def _other_threads() -> list[str]:
+    """Names of the threads that a fork would lose."""
+    import time
+    names: list[str] = []
+    for attempt in range(10):  # a thread that was joined is listed for a moment more
+        names = []
+        for task in os.listdir("/proc/self/task"):
+            if int(task) != os.getpid():
+                try:
+                    with open(f"/proc/self/task/{task}/comm") as comm:
+                        names.append(comm.read().strip())
+                except OSError:
+                    pass
+        if not names:
+            break
+        if attempt == 0:
+            _plane.settle_threads()
+        time.sleep(0.002)
+    return names
+
+
+def _silence() -> None:
+    """From here on the streams of the node that made the zygote start are that node's alone."""
+    _host.flush_streams()
+    null = os.open("/dev/null", os.O_WRONLY | os.O_CLOEXEC)
+    os.dup2(null, _STDOUT)
+    os.dup2(null, _STDERR)
+    os.close(null)
+
+
+class _Report(Control):
+    """Where a start is answered; the runtime closes it when it gives the start up."""
+
+    def given_up(self) -> bool:
+        try:
+            return not self._socket.recv(1, _socket.MSG_DONTWAIT | _socket.MSG_PEEK)
+        except BlockingIOError:
+            return False
+
+    def close(self) -> None:
+        self._socket.close()
+
+
+class _Zygote:
+    def __init__(self) -> None:
+        self._pid = os.getpid()
+        self._control = Control(_CONTROL)
+        self._nodes: dict[int, int] = {}  # number of the start to process
+        self._module: _Module
+        self._threads: list[str] = []
+
+    def serve(self) -> _host.Host:
+        """Returns in the nodes only."""
+        message, _ = self._receive()
+        self._module = _Module(message["entry"], message["path"])
+        self._threads = _other_threads()
+        _silence()
+        import gc
+        gc.freeze()  # a node's collector leaves the pages alone that it shares with the others
+        while True:
+            message, fds = self._receive()
+            if message["type"] == "reap":
+                self._reap(message["number"])
+            elif message["type"] == "fork":
+                host = self._fork(message, fds)
+                if host is not None:
+                    return host
+
+    def _receive(self) -> tuple[dict[str, Any], list[int]]:
+        received = self._control.receive()
+        if received is None:
+            os._exit(0)  # the runtime is gone; what the user's module has registered for the end is its nodes' to run
+        return received
+
+    def _fork(self, message: dict[str, Any], fds: list[int]) -> _host.Host | None:
+        """In the node: its host. In the zygote: None."""
+        report = _Report(fds.pop())
+        process = -1
+        if self._threads:
+            report.send({"type": "threads", "names": self._threads})
+        elif not report.given_up():
+            try:
+                process = os.fork()
+            except OSError as error:
+                report.send({"type": "refused", "reason": f"fork: {error.strerror}"})
+        if process == 0:
+            return self._become_node(message, fds, report)
+        if process > 0:
+            self._nodes[message["number"]] = process
+        report.close()
+        for fd in fds:
+            os.close(fd)
+        return None
+
+    def _become_node(self, message: dict[str, Any], fds: list[int], report: _Report) -> _host.Host:
+        forked_ns = monotonic_ns()
+        if not _plane.die_with_parent(self._pid):
+            os._exit(127)
+        try:
+            os.setsid()
+            for file in message["cgroup"]:
+                _write(file, b"0")
+            for fd, place in zip(fds, (_CONTROL, _STDOUT, _STDERR)):
+                os.dup2(fd, place)
+                os.close(fd)
+        except OSError as error:
+            report.send({"type": "refused", "reason": str(error)})
+            os._exit(127)
+        times = {"started_ns": self._module.started_ns, "imported_ns": self._module.imported_ns, "forked_ns": forked_ns}
+        if not report.send({"type": "forked", "pid": os.getpid(), **times}):
+            os._exit(127)
+        report.close()
+        self._control.detach()
+        _seed()
+        return _host.Host(_CONTROL, self._module.load)
+
+    def _reap(self, number: int) -> None:
+        reply: dict[str, Any] = {"type": "reaped", "number": number}
+        process = self._nodes.pop(number, 0)
+        if process:
+            _, status, usage = os.wait4(process, 0)
+            reply["max_rss_bytes"] = usage.ru_maxrss * 1024
+            if os.WIFSIGNALED(status):
+                reply["signal"] = os.WTERMSIG(status)
+            else:
+                reply["code"] = os.WEXITSTATUS(status)
+        self._control.send(reply)
+
+
+def _write(file: str, data: bytes) -> None:
+    fd = os.open(file, os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        os.write(fd, data)
+    finally:
+        os.close(fd)
+
+
+def _seed() -> None:
+    """NumPy's global generator; Python's `random` seeds its own in every fork."""
+    random = sys.modules.get("numpy.random")
+    if random is not None:
+        random.seed()
+
+
+def main() -> int:
+    """The body of `python3 -I -u -B hawse/_main.py zygote`; in a node, its exit code."""
+    _host.prepare_process()
+    return _host.run(_Zygote().serve())
