@@ -18,6 +18,7 @@
 #include "executor/executor.hpp"
 #include "executor/process_id.hpp"
 #include "executor/python/packages.hpp"
+#include "executor/python/sdk.hpp"
 #include "executor/zygote.hpp"
 
 namespace hawse::executor {
@@ -195,6 +196,7 @@ class ProcessExecutor : public Executor {
       return prepared;
     }
     const Interpreter interpreter = find_python(node.python.version);
+    compile_sdk(resources_dir() / "python", interpreter);
     prepared.interpreter = interpreter.path;
     prepared.summary = "python " + interpreter.version;
     if (!node.packages.empty()) {

@@ -13,6 +13,7 @@
 #include "base/files.hpp"
 #include "executor/container/container_instance.hpp"
 #include "executor/container/container_spec.hpp"
+#include "executor/container/image_sdk.hpp"
 #include "executor/container/images.hpp"
 #include "executor/container/ownership.hpp"
 #include "executor/executor.hpp"
@@ -103,6 +104,7 @@ void ContainerExecutor::prepare_python(const Node& node, const Image& image, Pre
   Environments& ours = environments();
   const ImagePython python = ours.images.python_of(image);
   prepared.summary = "python " + python.version;
+  make_image_sdk(*engine(), image.id, resources_dir() / "python", state_dir());
   if (node.packages.empty()) return;
   PackageTarget target{python.tag, python.platform, find_python(""), [&](const std::filesystem::path& folder) { ours.images.compile(image, folder); }};
   const Packages packages = ours.store.install(target, node.packages, report);
@@ -115,7 +117,8 @@ std::unique_ptr<Instance> ContainerExecutor::launch(Launch launch) {
   Labels labels = owner_labels(launch.session);
   labels["hawse.node"] = launch.node->id;
   if (!launch.prepared->packages.empty()) labels["hawse.packages"] = launch.prepared->packages.filename().string();
-  return std::make_unique<ContainerInstance>(engine(), container_name(launch), create_body(launch, resources_dir(), labels), launch.node->limits.memory_bytes);
+  const auto sdk = image_sdk(launch.prepared->image, resources_dir() / "python", state_dir());
+  return std::make_unique<ContainerInstance>(engine(), container_name(launch), create_body(launch, resources_dir(), sdk, labels), launch.node->limits.memory_bytes);
 }
 
 }  // namespace

@@ -20,11 +20,11 @@ json bind_mount(const std::filesystem::path& source, const std::string& target, 
 }
 
 // Single files of the code, never their folder: what else lies there is none of the node's business.
-json mounts_of(const Launch& launch, const std::filesystem::path& resources) {
+json mounts_of(const Launch& launch, const std::filesystem::path& resources, const std::filesystem::path& sdk) {
   const Node& node = *launch.node;
   json mounts = json::array({bind_mount(launch.socket, kSocketInside), bind_mount(resources / "hawse-init", kInitInside)});
   if (node.kind == NodeKind::python) {
-    mounts.push_back(bind_mount(resources / "python", kSdkInside));
+    mounts.push_back(bind_mount(sdk, kSdkInside));
     for (const auto& file : node.code_files) mounts.push_back(bind_mount(file, inside(node, file)));
   } else {
     mounts.push_back(bind_mount(node.source_file, inside(node, node.source_file)));
@@ -65,7 +65,7 @@ json gpus_of(const std::string& gpus) {
   return json::array({request});
 }
 
-json host_config(const Launch& launch, const std::filesystem::path& resources) {
+json host_config(const Launch& launch, const std::filesystem::path& resources, const std::filesystem::path& sdk) {
   const Node& node = *launch.node;
   json config{{"NetworkMode", node.container.network},
               {"ReadonlyRootfs", true},
@@ -74,7 +74,7 @@ json host_config(const Launch& launch, const std::filesystem::path& resources) {
               {"PidsLimit", node.limits.pids.value_or(kDefaultPids)},
               {"IpcMode", node.limits.shm_bytes ? "private" : "none"},
               {"Tmpfs", {{"/tmp", kTmp}}},
-              {"Mounts", mounts_of(launch, resources)},
+              {"Mounts", mounts_of(launch, resources, sdk)},
               {"Init", false},
               {"AutoRemove", false},
               // The node's output goes through pipes of ours. What gets here is what init says before it has them.
@@ -100,7 +100,7 @@ std::string container_name(const Launch& launch) {
   return "hawse-" + launch.session + "-" + node + "-" + std::to_string(launch.attempt);
 }
 
-json create_body(const Launch& launch, const std::filesystem::path& resources, const Labels& labels) {
+json create_body(const Launch& launch, const std::filesystem::path& resources, const std::filesystem::path& sdk, const Labels& labels) {
   return {{"Image", launch.prepared->image},
           {"Entrypoint", json::array({kInitInside})},
           {"Cmd", command_of(*launch.node)},
@@ -110,7 +110,7 @@ json create_body(const Launch& launch, const std::filesystem::path& resources, c
           {"Labels", labels},
           {"Healthcheck", {{"Test", {"NONE"}}}},
           {"NetworkDisabled", launch.node->container.network == "none"},
-          {"HostConfig", host_config(launch, resources)}};
+          {"HostConfig", host_config(launch, resources, sdk)}};
 }
 
 }  // namespace hawse::executor

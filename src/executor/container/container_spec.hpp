@@ -20,6 +20,7 @@ inline constexpr const char* kPackagesInside = "/hawse/packages";
 
 std::string inside(const pipeline::Node&, const std::filesystem::path& code_file);  // "/hawse/code/nodes.py"
 std::string container_name(const Launch&);                                          // "hawse-SESSION-NODE-ATTEMPT"
-nlohmann::json create_body(const Launch&, const std::filesystem::path& resources, const Labels&);
+// resources: where hawse-init lies; sdk: the folder with the package `hawse`.
+nlohmann::json create_body(const Launch&, const std::filesystem::path& resources, const std::filesystem::path& sdk, const Labels&);
 
 }  // namespace hawse::executor
