@@ -4,7 +4,7 @@
 // links and arenas, passes each over the socket, and seals an arena once its writer has mapped it, in the order of runtime/links.cpp. What isn't here is the
 // runtime's JSON around the descriptors, and the node API's stamping of times and trace ids (node/port_output.cpp).
 //
-// Waiting. polling: receive() is tried again and again. sleeping: plane::wait() with no spin, as a node does by default.
+// Waiting. polling: receive() is tried again and again. sleeping: plane::wait() with no spin.
 #include <memory>
 #include <vector>
 
@@ -89,7 +89,7 @@ class PlaneEnd {
   void wait(bool for_input, bool for_room) noexcept {
     plane::OutputPort* const outputs[] = {&port_};
     plane::InputLink* const inputs[] = {link_};
-    plane::wait(bell_, {outputs, 1, inputs, link_ == nullptr ? 0u : 1u}, for_input, for_room, 0, -1);
+    plane::wait(bell_, {outputs, 1, inputs, link_ == nullptr ? 0u : 1u}, for_input, for_room, nullptr, -1);
   }
 
   void wait_for_room() noexcept {

@@ -162,19 +162,7 @@ bool listens(const PortObject* port, const Wanted& wanted) {
   return port == wanted.room || port == wanted.slots || port == wanted.settled;
 }
 
-void spin(LoopObject* loop, const Wanted& wanted, std::uint32_t seen) {
-  const std::int64_t until_ns = plane::monotonic_ns() + loop->spin_ns;
-  while (loop->bell.value() == seen && !there(loop, wanted) && plane::monotonic_ns() < until_ns)
-    for (int i = 0; i < 32; ++i) __builtin_ia32_pause();
-}
-
-// Sleeps until what is wanted is there, a message came, the bell rang for another reason, or the timeout passed (< 0: none).
-void sleep_for(LoopObject* loop, const Wanted& wanted, std::int64_t timeout_ns) {
-  const std::uint32_t seen = loop->bell.value();
-  const std::int64_t from_ns = plane::monotonic_ns();
-  for (std::uint32_t i = 0; i < loop->output_count; ++i) flush_abandoned(loop->outputs[i]);
-  Py_BEGIN_ALLOW_THREADS
-  if (loop->spin_ns > 0) spin(loop, wanted, seen);
+void sleep_now(LoopObject* loop, const Wanted& wanted, std::uint32_t seen, std::int64_t timeout_ns) {
   if (wanted.frames)
     for (std::uint32_t i = 0; i < loop->input_count; ++i) loop->inputs[i]->link.prepare_sleep();
   for (std::uint32_t i = 0; i < loop->output_count; ++i)
@@ -186,8 +174,20 @@ void sleep_for(LoopObject* loop, const Wanted& wanted, std::int64_t timeout_ns) 
   if (wanted.frames)
     for (std::uint32_t i = 0; i < loop->input_count; ++i) loop->inputs[i]->link.cancel_sleep();
   for (std::uint32_t i = 0; i < loop->output_count; ++i) loop->outputs[i]->port.cancel_sleep();
+}
+
+// Looks, then sleeps, until what is wanted is there, a message came, the bell rang for another reason, or the timeout passed (< 0: none).
+void sleep_for(LoopObject* loop, const Wanted& wanted, std::int64_t timeout_ns) {
+  const std::uint32_t seen = loop->bell.value();
+  const std::int64_t from_ns = plane::monotonic_ns();
+  for (std::uint32_t i = 0; i < loop->output_count; ++i) flush_abandoned(loop->outputs[i]);
+  Py_BEGIN_ALLOW_THREADS
+  const bool came = plane::look_before_sleep(loop->spin, loop->bell, seen, from_ns, timeout_ns, plane::monotonic_ns, [&] { return there(loop, wanted); });
+  if (!came) sleep_now(loop, wanted, seen, timeout_ns);
   Py_END_ALLOW_THREADS
-  loop->blocked_ns += plane::monotonic_ns() - from_ns;
+  const std::int64_t waited_ns = plane::monotonic_ns() - from_ns;
+  loop->spin.came(waited_ns);
+  loop->blocked_ns += waited_ns;
 }
 
 void leave_call(LoopObject* loop) {
@@ -349,7 +349,7 @@ PyObject* loop_new(PyTypeObject* type, PyObject* args, PyObject*) {
   if (loop == nullptr) return nullptr;
   new (&loop->bell) plane::Bell();
   new (&loop->page) plane::Mapping();
-  loop->spin_ns = spin_ns;
+  loop->spin.set_limit(plane::has_one_core() ? 0 : spin_ns);
   loop->is_node = is_node != 0;
   Status status = plane::Bell::map(bell_fd, &loop->bell);
   if (status == Status::ok && page_fd >= 0) status = plane::Mapping::map(page_fd, plane::kNodePageBytes, false, &loop->page);

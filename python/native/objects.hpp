@@ -87,7 +87,7 @@ struct LoopObject {
   LinkObject** inputs;
   PortObject** outputs;
   std::uint32_t input_count, output_count, open, next;
-  std::int64_t spin_ns;
+  plane::AdaptiveSpin spin;
   bool is_node;                 // else a program that embeds a pipeline: its frames have nothing to do with each other
   std::int64_t entered_ns, blocked_ns;  // the call in hand
   std::int64_t timestamp_ns;            // of the frame in hand

@@ -80,7 +80,7 @@ void Endpoint::configure(ControlMessage&& message) {
   page_.map(fd_of(message, 1));
   id_ = configuration_.at("node").get<std::string>();
   log_level_ = level_of(configuration_.value("log_level", "info"));
-  spin_ns_ = configuration_.value("spin_ns", std::int64_t{0});
+  spin_.set_limit(plane::has_one_core() ? 0 : configuration_.value("spin_ns", std::int64_t{0}));
   for (const json& input : configuration_.at("inputs")) input_ports_.push_back(input.at("port").get<std::string>());
   port_told_.resize(input_ports_.size());
   for (const json& entry : configuration_.at("links")) {
@@ -253,9 +253,19 @@ bool Endpoint::sleep_until(std::int64_t monotonic_ns) {
   return !stopping();
 }
 
-// The bell is read first, then everything is looked at once more: whatever happens after that look rings it.
-bool Endpoint::sleep_once(bool inputs, bool outputs, std::int64_t timeout_ns, bool (*ready)(void*), void* context) {
+// Looks for a while, where that pays, then sleeps.
+bool Endpoint::wait_once(bool inputs, bool outputs, std::int64_t from_ns, std::int64_t timeout_ns, bool (*ready)(void*), void* context) {
   const std::uint32_t seen = bell_.value();
+  bool is_ready = false;
+  const auto there = [&] { return channel_.pending() || (is_ready = ready(context)); };
+  if (!plane::look_before_sleep(spin_, bell_, seen, from_ns, timeout_ns, plane::monotonic_ns, there))
+    is_ready = sleep_once(inputs, outputs, seen, timeout_ns, ready, context);
+  if (is_ready) spin_.came(plane::monotonic_ns() - from_ns);
+  return is_ready;
+}
+
+// The bell was read first, then everything is looked at once more: whatever happens after that look rings it.
+bool Endpoint::sleep_once(bool inputs, bool outputs, std::uint32_t seen, std::int64_t timeout_ns, bool (*ready)(void*), void* context) {
   for (const auto& output : outputs_)
     if (outputs) output->port().prepare_sleep();
   if (inputs)

@@ -89,7 +89,8 @@ class Endpoint {
   bool take_from(Link&, Event&);
   bool link_over(const Link&) const noexcept;
   bool find_ended(std::size_t port, Event&);
-  bool sleep_once(bool inputs, bool outputs, std::int64_t timeout_ns, bool (*ready)(void*), void* context);
+  bool wait_once(bool inputs, bool outputs, std::int64_t from_ns, std::int64_t timeout_ns, bool (*ready)(void*), void* context);
+  bool sleep_once(bool inputs, bool outputs, std::uint32_t seen, std::int64_t timeout_ns, bool (*ready)(void*), void* context);
 
   plane::Bell bell_;
   Channel channel_;  // after the bell: its thread rings it
@@ -106,22 +107,25 @@ class Endpoint {
   bool begun_ = false, started_ = false;
   std::atomic<bool> stopping_{false};
   LogLevel log_level_ = LogLevel::info;
-  std::int64_t spin_ns_ = 0;
+  plane::AdaptiveSpin spin_;
   std::string progress_what_;
   std::int64_t progress_ns_ = 0;
 };
 
 template <typename Ready>
 bool Endpoint::wait_until(bool inputs, bool outputs, std::int64_t timeout_ns, Ready&& ready) {
-  const std::int64_t begin = plane::monotonic_ns();
+  std::int64_t begin_ns = 0;
   for (;;) {
     take_messages();
-    if (ready()) return true;
-    const std::int64_t waited_ns = plane::monotonic_ns() - begin;
-    if (timeout_ns >= 0 && waited_ns >= timeout_ns) return false;
-    if (waited_ns < spin_ns_) continue;
-    if (sleep_once(inputs, outputs, timeout_ns < 0 ? -1 : timeout_ns - waited_ns,
-                   [](void* context) { return static_cast<bool>((*static_cast<std::remove_reference_t<Ready>*>(context))()); }, &ready))
+    if (ready()) {
+      if (begin_ns != 0) spin_.came(plane::monotonic_ns() - begin_ns);
+      return true;
+    }
+    const std::int64_t now_ns = plane::monotonic_ns();
+    if (begin_ns == 0) begin_ns = now_ns;
+    if (timeout_ns >= 0 && now_ns - begin_ns >= timeout_ns) return false;
+    if (wait_once(inputs, outputs, now_ns, timeout_ns < 0 ? -1 : timeout_ns - (now_ns - begin_ns),
+                  [](void* context) { return static_cast<bool>((*static_cast<std::remove_reference_t<Ready>*>(context))()); }, &ready))
       return true;
   }
 }

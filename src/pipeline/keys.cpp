@@ -118,6 +118,14 @@ Section node_section() {
                .minimum = 0.1,
                .maximum = 86400,
                .example = "5m"},
+              {.name = "spin",
+               .type = KeyType::duration,
+               .doc = "How long the node may look for its next frame before it sleeps. It does so only while frames come that fast and its core is "
+                      "free; 0: never.",
+               .fallback = "20us",
+               .minimum = 0,
+               .maximum = 1,
+               .example = "50us"},
           }};
 }
 

@@ -128,6 +128,7 @@ Node read_node(const Value::Entry& entry, Context& context) {
   node.env = fields.environment("env");
   node.fork = fields.flag("fork");
   node.start_timeout_ns = fields.duration_ns("start_timeout");
+  node.spin_ns = fields.duration_ns("spin");
 
   node.executor = fields.find("executor") ? executor_of(fields.text("executor")) : executor;
   bool by_flag = false;

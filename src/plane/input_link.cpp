@@ -20,17 +20,13 @@ namespace {
 constexpr std::uint32_t kMaxConnections = 16;
 // How often a copy may turn out stale because the writer dropped the entry meanwhile. An honest writer makes a few at most.
 constexpr int kMaxTries = 64;
+constexpr std::uint64_t kSmallPayload = 4096;  // of a larger one the first line doesn't matter
 
 struct ReaderArena {
   Mapping mapping;
   std::uint64_t slot_bytes = 0;
   std::uint32_t id = 0;
   std::uint32_t slot_count = 0;
-};
-
-struct Entry {  // the copy of a Descriptor
-  Place place;
-  FrameHeader header;
 };
 
 struct Connection {
@@ -47,6 +43,9 @@ struct Connection {
   std::uint64_t again_next = 0, again_count = 0;
   std::uint64_t set_aside_sequence = 0;
   std::uint64_t taken = 0;           // frames leased so far
+  std::uint64_t unrecorded = 0;      // frames since the last that noted when it was sent
+  std::uintptr_t last_payload = 0;
+  std::uintptr_t guess = 0;          // where the next payload is, if slots are given out in steps: only fetched ahead
   std::atomic<std::uint64_t> released{0};  // of them; written under the lock
   std::atomic<std::uint64_t>* positions_1 = nullptr;       // kMaxSlots, by slot number: position + 1 of the frame leased there, 0: none
   Status verdict = Status::ok;       // corrupt or ended: closed, for good
@@ -80,10 +79,11 @@ struct Connection {
   Status adopt(std::uint64_t set_aside) noexcept;
   Status look(std::uint64_t* at) noexcept;
   bool moved_on(std::uint64_t at) const noexcept;
-  Entry copy(std::uint64_t at) const noexcept;
+  Place copy(std::uint64_t at, FrameHeader* header) const noexcept;
   bool take(std::uint64_t at, std::uint16_t number) noexcept;
   Status receive(SpinLock&, Received*) noexcept;
   Status reject() noexcept;
+  void record_latency(std::int64_t sent_ns) noexcept;
   void give_back(std::uint32_t number) noexcept;
 };
 
@@ -113,6 +113,7 @@ Status Connection::look(std::uint64_t* at) noexcept {
     if (from < read) return Status::corrupt;
     const Descriptor& descriptor = memory.descriptors[from & memory.ring_mask];
     __builtin_prefetch(&descriptor.header[kHeaderWords - 1]);
+    __builtin_prefetch(reinterpret_cast<const void*>(guess));
     const std::uint64_t stamp = descriptor.stamp.load(std::memory_order_acquire);  // [descriptor.stamp]
     if (memory.header->flushes.load(std::memory_order_acquire) != flushes) return Status::flushed;  // [link.flushes]
     if (again_next < again_count) return *at = again[again_next], Status::ok;
@@ -133,15 +134,15 @@ bool Connection::moved_on(std::uint64_t at) const noexcept {
   return memory.shared_read && memory.header->read.load(std::memory_order_acquire) != at;  // [link.read]
 }
 
-Entry Connection::copy(std::uint64_t at) const noexcept {
+Place Connection::copy(std::uint64_t at, FrameHeader* header) const noexcept {
   const Descriptor& descriptor = memory.descriptors[at & memory.ring_mask];
-  Entry entry;
-  std::uint64_t words[kHeaderWords];
-  entry.place = unpacked(descriptor.place.load(std::memory_order_acquire));                                       // [descriptor.words]
-  for (std::size_t i = 0; i < kHeaderWords; ++i) words[i] = descriptor.header[i].load(std::memory_order_acquire);  // [descriptor.words]
-  ::memcpy(&entry.header, words, sizeof words);
+  const Place place = unpacked(descriptor.place.load(std::memory_order_acquire));  // [descriptor.words]
+  for (std::size_t i = 0; i < kHeaderWords; ++i) {
+    const std::uint64_t word = descriptor.header[i].load(std::memory_order_acquire);  // [descriptor.words]
+    ::memcpy(reinterpret_cast<std::byte*>(header) + 8 * i, &word, 8);
+  }
   copied_once();
-  return entry;
+  return place;
 }
 
 // Moves `read` over the entry; false: the writer was first and has dropped it. The lease is noted first, so that no death leaves
@@ -184,10 +185,11 @@ Status Connection::receive(SpinLock& lock, Received* out) noexcept {
     }
     if (found != Status::ok) return found;
     const bool again_now = again_next < again_count;
-    const Entry entry = copy(at);
-    const std::uint16_t number = entry.place.number;
-    const ReaderArena* arena = find(entry.place.arena);
-    const bool impossible = number >= kMaxSlots || (arena != nullptr && (entry.place.index >= arena->slot_count || !valid(entry.header, arena->slot_bytes)));
+    FrameHeader& header = out->header;
+    const Place place = copy(at, &header);
+    const std::uint16_t number = place.number;
+    const ReaderArena* arena = find(place.arena);
+    const bool impossible = number >= kMaxSlots || (arena != nullptr && (place.index >= arena->slot_count || !valid(header, arena->slot_bytes)));
     if (!again_now && (arena == nullptr || impossible) && moved_on(at)) continue;  // half of one entry and half of the next
     if (impossible) return reject();
     lacks_arena = arena == nullptr;
@@ -197,25 +199,35 @@ Status Connection::receive(SpinLock& lock, Received* out) noexcept {
       continue;
     }
     if (!take(at, number)) continue;
-    const bool set_aside = again_now && entry.header.sequence == set_aside_sequence;
+    const bool set_aside = again_now && header.sequence == set_aside_sequence;
     if (set_aside || at < memory.header->void_until.load(std::memory_order_acquire)) {
       add(set_aside ? memory.reader->set_aside : memory.reader->flushed, 1);
       const SpinGuard guard(lock);
       give_back(number);
       continue;
     }
-    out->header = entry.header;
-    if (again_now) out->header.flags |= kFlagGivenAgain;
-    out->payload = arena->mapping.data() + arena->slot_bytes * entry.place.index;
+    if (again_now) header.flags |= kFlagGivenAgain;
+    out->payload = arena->mapping.data() + arena->slot_bytes * place.index;
     out->slot = {number};
     out->epoch = epoch;
     add(memory.reader->frames, 1);
-    add(memory.reader->bytes, entry.header.payload_bytes);
-    const std::int64_t waited = monotonic_ns() - static_cast<std::int64_t>(entry.header.sent_ns & INT64_MAX);
-    record(memory.reader->latency, waited < 0 ? 0 : static_cast<std::uint64_t>(waited));
+    add(memory.reader->bytes, header.payload_bytes);
+    record_latency(header.sent_ns);
+    const auto here = reinterpret_cast<std::uintptr_t>(out->payload);
+    guess = header.payload_bytes <= kSmallPayload ? 2 * here - last_payload : 0;
+    last_payload = here;
     return Status::ok;
   }
   return Status::empty;  // has_unread() still says so
+}
+
+// A frame whose time was noted stands for those before it, too.
+void Connection::record_latency(std::int64_t sent_ns) noexcept {
+  ++unrecorded;
+  if (sent_ns <= 0) return;
+  const std::int64_t waited_ns = monotonic_ns() - sent_ns;
+  record(memory.reader->latency, waited_ns < 0 ? 0 : static_cast<std::uint64_t>(waited_ns), unrecorded);
+  unrecorded = 0;
 }
 
 // Under the lock. The lease goes first: a frame whose slot the writer may have back must not look held.

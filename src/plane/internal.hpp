@@ -34,14 +34,6 @@ inline void full_fence() noexcept {
 #endif
 }
 
-inline void pause_cpu() noexcept {
-#if defined(__x86_64__)
-  __builtin_ia32_pause();
-#elif defined(__aarch64__)
-  asm volatile("yield" ::: "memory");
-#endif
-}
-
 // Keeps the compiler from reading again what was copied out of shared memory: the copy is checked, so the copy is used.
 inline void copied_once() noexcept { asm volatile("" ::: "memory"); }
 

@@ -9,17 +9,34 @@
 
 namespace hawse::plane {
 
+namespace {
+
+std::uint64_t header_word(const FrameHeader& header, std::size_t i) noexcept {
+  std::uint64_t word;
+  __builtin_memcpy(&word, reinterpret_cast<const std::byte*>(&header) + 8 * i, 8);
+  return word;
+}
+
+// The small fields one by one: they were stored one by one a moment ago, and a wider load would wait for all of them to reach
+// the cache.
+std::uint64_t first_word(const FrameHeader& header, std::uint16_t extra_flags) noexcept {
+  static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ && offsetof(FrameHeader, format) == 4 && offsetof(FrameHeader, flags) == 6);
+  return std::uint64_t{static_cast<std::uint8_t>(header.type)} | std::uint64_t{static_cast<std::uint8_t>(header.dtype)} << 8 |
+         std::uint64_t{header.rank} << 16 | std::uint64_t{static_cast<std::uint16_t>(header.format)} << 32 |
+         std::uint64_t{static_cast<std::uint16_t>(header.flags | extra_flags)} << 48;
+}
+
+}  // namespace
+
 // The words are released one by one and acquired by the reader: on a dropping link it may be copying the entry that stood
 // here, and if it has seen a word of ours, it must also see `read` moved.
 void OutputPort::State::push(WriterLink& link, std::uint32_t number, std::uint16_t extra_flags) noexcept {
-  FrameHeader header = slots[number].header;
-  header.flags |= extra_flags;
-  std::uint64_t words[kHeaderWords];
-  __builtin_memcpy(words, &header, sizeof words);
+  const FrameHeader& header = slots[number].header;
   const std::uint64_t at = link.written & link.memory.ring_mask;
   Descriptor& descriptor = link.memory.descriptors[at];
-  for (std::size_t i = kHeaderWords; i-- > 0;) descriptor.header[i].store(words[i], std::memory_order_release);  // [descriptor.words]
-  descriptor.place.store(packed(place(number)), std::memory_order_release);                                      // [descriptor.words]
+  for (std::size_t i = kHeaderWords; i-- > 1;) descriptor.header[i].store(header_word(header, i), std::memory_order_release);  // [descriptor.words]
+  descriptor.header[0].store(first_word(header, extra_flags), std::memory_order_release);  // [descriptor.words]
+  descriptor.place.store(packed(place(number)), std::memory_order_release);                 // [descriptor.words]
   link.tables->ring[at] = {header.sequence, static_cast<std::uint16_t>(number)};
   descriptor.stamp.store(++link.written, std::memory_order_release);  // [descriptor.stamp]
   WriterStats& stats = *link.memory.writer;

@@ -81,6 +81,8 @@ struct OutputPort::State {
   std::uint32_t link_limit = 0;  // links at or above are null
   std::uint64_t next_sequence = 1;
   std::uint64_t wanted_bytes = 0;  // of the allocate() that found no slot
+  std::int64_t clock_ns = 0;  // when it was read last
+  std::uint32_t since_clock = 0, clock_every = 1;  // frames
   bool wants_slot = false;
   bool ended = false;
   LinkState end_state = LinkState::open;
@@ -93,6 +95,7 @@ struct OutputPort::State {
   WriterArena* arena_with_room(std::uint64_t payload_bytes, bool* fits_somewhere) noexcept;
   void put_free(std::uint32_t number) noexcept;
   void drop_reference(std::uint32_t number) noexcept;
+  std::int64_t sent_ns() noexcept;
 
   // One link.
   void push(WriterLink&, std::uint32_t number, std::uint16_t extra_flags) noexcept;

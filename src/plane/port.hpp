@@ -16,6 +16,7 @@
 #include <cstdint>
 
 #include "plane/layout.hpp"
+#include "plane/spin.hpp"
 
 namespace hawse::plane {
 
@@ -171,8 +172,7 @@ class InputLink {
   State* state_;
 };
 
-// One wait for everything a node has. `more`: checked between prepare and sleep (control messages, say); may be null.
-// spin_ns: look this long before sleeping.
+// One wait for everything a node has.
 struct Ends {
   OutputPort* const* outputs = nullptr;
   std::size_t output_count = 0;
@@ -182,8 +182,8 @@ struct Ends {
 // Returns when an input has something (wait_for_input; take one that has ended, or is corrupt, out of `ends`: it always has),
 // when every output can_send (wait_for_room), when every output that has ended is drained (with neither), when the bell has
 // rung since the last wait() returned, when a signal came, or after timeout_ns (< 0: none). So whoever has something else to
-// say to the node (a control message) says it, then rings. pump()s the outputs.
-void wait(Bell&, const Ends&, bool wait_for_input, bool wait_for_room, std::int64_t spin_ns, std::int64_t timeout_ns) noexcept;
+// say to the node (a control message) says it, then rings. `spin`: how long to look before sleeping; null: not at all.
+void wait(Bell&, const Ends&, bool wait_for_input, bool wait_for_room, AdaptiveSpin* spin, std::int64_t timeout_ns) noexcept;
 
 // What the supervisor reads of a link, and its two levers.
 class LinkView {
@@ -207,10 +207,11 @@ void begin_work(NodePage&, std::size_t link, const FrameHeader&) noexcept;
 void end_work(NodePage&) noexcept;
 
 // Bucket arithmetic of Histogram.
-void record(Histogram&, std::uint64_t ns) noexcept;
+void record(Histogram&, std::uint64_t ns, std::uint64_t times = 1) noexcept;
 std::uint64_t quantile(const Histogram&, double q) noexcept;  // middle of the bucket; 0 if empty
 
 std::int64_t monotonic_ns() noexcept;
+bool has_one_core() noexcept;  // this thread may run on one only: nothing comes while it looks for it
 std::uint64_t dtype_bytes(Dtype) noexcept;  // 0 for none or out of range
 bool valid(const FrameHeader&, std::uint64_t slot_bytes) noexcept;  // every field in range, shape x dtype <= payload <= slot
 

@@ -226,7 +226,7 @@ TEST(Replace, a_frame_set_aside_is_not_given_again) {
       reader.link->release(frame.slot, frame.epoch);
     }
     InputLink* const input = reader.link.get();
-    wait(reader.bell, {nullptr, 0, &input, 1}, true, false, 0, -1);
+    wait(reader.bell, {nullptr, 0, &input, 1}, true, false, nullptr, -1);
   }
 }
 
@@ -264,12 +264,12 @@ TEST(Replace, killed_readers_lose_nothing) {
   OutputPort* const output = writer.port.get();
   for (std::uint64_t i = 1; i <= kFrames; ++i) {
     Status status = send_one(*writer.port);
-    for (; status == Status::full || status == Status::no_slot; status = send_one(*writer.port)) wait(writer.bell, {&output, 1, nullptr, 0}, false, true, 0, -1);
+    for (; status == Status::full || status == Status::no_slot; status = send_one(*writer.port)) wait(writer.bell, {&output, 1, nullptr, 0}, false, true, nullptr, -1);
     ASSERT_EQ(status, Status::ok);
     if (i % 997 == 0) restart();
     if (i % 100 == 0) read_reports(i > 100 ? i - 100 : 1);
   }
-  while (!output->drained()) wait(writer.bell, {&output, 1, nullptr, 0}, false, true, 0, 1000000);
+  while (!output->drained()) wait(writer.bell, {&output, 1, nullptr, 0}, false, true, nullptr, 1000000);
   read_reports(kFrames);
   ::kill(child, SIGKILL);
   ::waitpid(child, nullptr, 0);

@@ -13,14 +13,14 @@ namespace {
 Status receive_sleeping(TestReader& end, Bell& bell, Received* out) {
   InputLink* const input = end.link.get();
   Status status = input->receive(out);
-  for (; status == Status::empty; status = input->receive(out)) wait(bell, {nullptr, 0, &input, 1}, true, false, 0, -1);
+  for (; status == Status::empty; status = input->receive(out)) wait(bell, {nullptr, 0, &input, 1}, true, false, nullptr, -1);
   return status;
 }
 
 Status send_sleeping(TestWriter& end, Bell& bell) {
   OutputPort* const output = end.port.get();
   Status status = send_one(*output);
-  for (; status == Status::full || status == Status::no_slot; status = send_one(*output)) wait(bell, {&output, 1, nullptr, 0}, false, true, 0, -1);
+  for (; status == Status::full || status == Status::no_slot; status = send_one(*output)) wait(bell, {&output, 1, nullptr, 0}, false, true, nullptr, -1);
   return status;
 }
 
@@ -87,7 +87,7 @@ TEST(Sleep, a_full_queue_wakes_its_writer) {
   for (std::uint64_t i = 0; i < kFrames; ++i) ASSERT_EQ(send_sleeping(writer, writer.bell), Status::ok);
   OutputPort* const output = writer.port.get();
   output->end(LinkState::ended);
-  while (!output->drained()) wait(writer.bell, {&output, 1, nullptr, 0}, false, false, 0, -1);
+  while (!output->drained()) wait(writer.bell, {&output, 1, nullptr, 0}, false, false, nullptr, -1);
   int status = -1;
   EXPECT_EQ(::waitpid(child, &status, 0), child);
   EXPECT_EQ(status, 0);
@@ -95,16 +95,19 @@ TEST(Sleep, a_full_queue_wakes_its_writer) {
 
 TEST(Sleep, a_ring_between_two_waits_ends_the_second_at_once) {
   TestReader reader;
-  wait(reader.bell, {}, true, false, 0, 0);
+  wait(reader.bell, {}, true, false, nullptr, 0);
   Bell other;
   ASSERT_EQ(Bell::map(reader.bell_fd.get(), &other), Status::ok);
   other.ring();
-  wait(reader.bell, {}, true, false, 0, -1);
+  wait(reader.bell, {}, true, false, nullptr, -1);
   std::thread later([&] {
     std::this_thread::sleep_for(std::chrono::milliseconds(20));
     other.ring();
   });
-  wait(reader.bell, {}, true, false, 1000, -1);
+  AdaptiveSpin spin;
+  spin.set_limit(1000);
+  spin.came(100), spin.came(100), spin.came(100), spin.came(100);
+  wait(reader.bell, {}, true, false, &spin, -1);
   later.join();
 }
 
@@ -115,11 +118,12 @@ TEST(Sleep, lasts_no_longer_than_asked) {
   InputLink* const input = reader.link.get();
   OutputPort* const output = writer.port.get();
   const std::int64_t start = monotonic_ns();
-  wait(reader.bell, {nullptr, 0, &input, 1}, true, false, 0, 5'000'000);
+  wait(reader.bell, {nullptr, 0, &input, 1}, true, false, nullptr, 5'000'000);
   EXPECT_GE(monotonic_ns() - start, 5'000'000);
-  wait(writer.bell, {&output, 1, nullptr, 0}, false, true, 0, -1);  // there is room: returns at once
+  wait(writer.bell, {&output, 1, nullptr, 0}, false, true, nullptr, -1);  // there is room: returns at once
   ASSERT_EQ(send_one(*output), Status::ok);
-  wait(reader.bell, {nullptr, 0, &input, 1}, true, false, 1000, -1);  // there is a frame: returns at once
+  AdaptiveSpin spin;
+  wait(reader.bell, {nullptr, 0, &input, 1}, true, false, &spin, -1);  // there is a frame: returns at once
   EXPECT_EQ(view_of(link).writer().written.load(), 1u);
 }
 

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // What is counted and what is checked: histograms, the supervisor's view of a link, the rules of a frame header.
+#include <sys/syscall.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "plane/internal.hpp"
 
@@ -43,11 +45,11 @@ const char* to_string(Status status) noexcept {
   return "unknown";
 }
 
-void record(Histogram& histogram, std::uint64_t ns) noexcept {
-  add(histogram.count, 1);
-  add(histogram.sum_ns, ns);
+void record(Histogram& histogram, std::uint64_t ns, std::uint64_t times) noexcept {
+  add(histogram.count, times);
+  add(histogram.sum_ns, ns * times);
   if (ns > histogram.max_ns.load(std::memory_order_relaxed)) histogram.max_ns.store(ns, std::memory_order_relaxed);
-  add(histogram.buckets[bucket_of(ns)], 1);
+  add(histogram.buckets[bucket_of(ns)], times);
 }
 
 void begin_work(NodePage& page, std::size_t link, const FrameHeader& header) noexcept {
@@ -81,6 +83,14 @@ std::int64_t monotonic_ns() noexcept {
   timespec now{};
   ::clock_gettime(CLOCK_MONOTONIC, &now);
   return std::int64_t{now.tv_sec} * 1'000'000'000 + now.tv_nsec;
+}
+
+bool has_one_core() noexcept {
+  std::uint64_t mask[128] = {};  // 8192 processors; the kernel says how many bytes it wrote
+  const long bytes = ::syscall(SYS_sched_getaffinity, 0, sizeof mask, mask);
+  int cores = 0;
+  for (long i = 0; i < bytes / 8; ++i) cores += __builtin_popcountll(mask[i]);
+  return cores == 1;
 }
 
 std::uint64_t dtype_bytes(Dtype dtype) noexcept {

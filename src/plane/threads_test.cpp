@@ -59,6 +59,8 @@ void read_all(TestReader& reader, bool sleeps, Outcome& outcome) {
       }
     });
   InputLink* const input = reader.link.get();
+  AdaptiveSpin spin;
+  spin.set_limit(1000);
   std::uint64_t last = 0;
   for (;;) {
     Received frame;
@@ -69,7 +71,7 @@ void read_all(TestReader& reader, bool sleeps, Outcome& outcome) {
       ++outcome.frames;
       handover.put(frame);
     } else if (status == Status::empty) {
-      if (sleeps) wait(reader.bell, {nullptr, 0, &input, 1}, true, false, 1000, -1);
+      if (sleeps) wait(reader.bell, {nullptr, 0, &input, 1}, true, false, &spin, -1);
       else std::this_thread::yield();
     } else {
       outcome.intact = outcome.intact && status == Status::ended;
@@ -83,14 +85,16 @@ void read_all(TestReader& reader, bool sleeps, Outcome& outcome) {
 void write_all(TestWriter& writer, std::uint64_t frames) {
   OutputPort* const output = writer.port.get();
   const Ends ends{&output, 1, nullptr, 0};
+  AdaptiveSpin spin;
+  spin.set_limit(1000);
   for (std::uint64_t i = 0; i < frames; ++i) {
     for (Status status = Status::full; status != Status::ok;) {
       status = send_one(*output, 200);
-      if (status == Status::full || status == Status::no_slot) wait(writer.bell, ends, false, true, 1000, -1);
+      if (status == Status::full || status == Status::no_slot) wait(writer.bell, ends, false, true, &spin, -1);
     }
   }
   output->end(LinkState::ended);
-  while (!output->drained()) wait(writer.bell, ends, false, false, 0, -1);
+  while (!output->drained()) wait(writer.bell, ends, false, false, nullptr, -1);
 }
 
 TEST(Threads, readers_of_every_policy_see_whole_frames_in_order) {

@@ -7,8 +7,6 @@
 namespace hawse::plane {
 namespace {
 
-constexpr int kLooksPerClock = 32;  // reading the clock costs as much as some looks
-
 struct Wanted {
   bool input, room;
 };
@@ -31,35 +29,28 @@ bool is_ready(const Ends& ends, const Wanted& wanted) noexcept {
 
 bool wants_rings(const OutputPort& output, const Wanted& wanted) noexcept { return wanted.room || output.has_ended(); }
 
-bool spin(Bell& bell, const Ends& ends, const Wanted& wanted, std::int64_t until_ns) noexcept {
-  do {
-    for (int i = 0; i < kLooksPerClock; ++i) {
-      if (bell.rang() || is_ready(ends, wanted)) return true;
-      pause_cpu();
-    }
-  } while (monotonic_ns() < until_ns);
-  return false;
-}
-
-}  // namespace
-
-void wait(Bell& bell, const Ends& ends, bool wait_for_input, bool wait_for_room, std::int64_t spin_ns, std::int64_t timeout_ns) noexcept {
-  const Wanted wanted{wait_for_input, wait_for_room};
-  for (std::size_t i = 0; i < ends.output_count; ++i) ends.outputs[i]->pump();
-  if (bell.rang() || is_ready(ends, wanted) || timeout_ns == 0) return;
-  const std::int64_t start_ns = spin_ns > 0 || timeout_ns > 0 ? monotonic_ns() : 0;
-  if (spin_ns > 0 && spin(bell, ends, wanted, start_ns + (timeout_ns > 0 && timeout_ns < spin_ns ? timeout_ns : spin_ns))) return;
-
+void sleep(Bell& bell, const Ends& ends, const Wanted& wanted, std::int64_t start_ns, std::int64_t timeout_ns) noexcept {
   for (std::size_t i = 0; wanted.input && i < ends.input_count; ++i) ends.inputs[i]->prepare_sleep();
   for (std::size_t i = 0; i < ends.output_count; ++i)
     if (wants_rings(*ends.outputs[i], wanted)) ends.outputs[i]->prepare_sleep();
   if (!is_ready(ends, wanted)) {
     const std::int64_t left_ns = timeout_ns < 0 ? -1 : timeout_ns - (monotonic_ns() - start_ns);
     if (timeout_ns < 0 || left_ns > 0) bell.wait(bell.heard(), left_ns);
-    bell.rang();
   }
   for (std::size_t i = 0; wanted.input && i < ends.input_count; ++i) ends.inputs[i]->cancel_sleep();
   for (std::size_t i = 0; i < ends.output_count; ++i) ends.outputs[i]->cancel_sleep();
+}
+
+}  // namespace
+
+void wait(Bell& bell, const Ends& ends, bool wait_for_input, bool wait_for_room, AdaptiveSpin* spin, std::int64_t timeout_ns) noexcept {
+  const Wanted wanted{wait_for_input, wait_for_room};
+  if (bell.rang()) return;
+  const std::int64_t start_ns = spin != nullptr || timeout_ns > 0 ? monotonic_ns() : 0;
+  const bool came = spin != nullptr && look_before_sleep(*spin, bell, bell.heard(), start_ns, timeout_ns, monotonic_ns, [&] { return is_ready(ends, wanted); });
+  if (!came) sleep(bell, ends, wanted, start_ns, timeout_ns);
+  bell.rang();
+  if (spin != nullptr) spin->came(monotonic_ns() - start_ns);
 }
 
 }  // namespace hawse::plane

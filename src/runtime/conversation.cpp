@@ -111,7 +111,7 @@ void Session::configure(NodeRun& node) {
     if (input["type"].is_null()) input["type"] = "any";
   json message = {{"type", "configure"}, {"node", node.id},   {"pipeline", pipeline_.name},   {"inputs", inputs},
                   {"outputs", outputs},  {"links", links},    {"first_sequence", first},      {"attempt", node.attempt},
-                  {"spin_ns", 0},        {"log_level", options_.log_level}};
+                  {"spin_ns", node.spec != nullptr ? node.spec->spin_ns : pipeline::Node{}.spin_ns},      {"log_level", options_.log_level}};
   if (node.spec != nullptr) {
     message["entry"] = node.prepared.entry;
     message["path"] = node.prepared.path;
