@@ -89,7 +89,8 @@ bool has_one_core() noexcept {
   std::uint64_t mask[128] = {};  // 8192 processors; the kernel says how many bytes it wrote
   const long bytes = ::syscall(SYS_sched_getaffinity, 0, sizeof mask, mask);
   int cores = 0;
-  for (long i = 0; i < bytes / 8; ++i) cores += __builtin_popcountll(mask[i]);
+  for (long i = 0; i < bytes / 8; ++i)
+    for (std::uint64_t bits = mask[i]; bits != 0; bits &= bits - 1) ++cores;  // (a library's popcount isn't there at run time)
   return cores == 1;
 }
 
