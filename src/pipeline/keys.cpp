@@ -124,7 +124,7 @@ Section node_section() {
                       "free; 0: never.",
                .fallback = "20us",
                .minimum = 0,
-               .maximum = 1,
+               .maximum = 10,
                .example = "50us"},
           }};
 }
