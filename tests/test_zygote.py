@@ -158,20 +158,25 @@ def test_random_numbers_differ_from_fork_to_fork(bench: Bench) -> None:
     assert "fork" in run.node("a")["phases_ms"]
 
 
-def test_a_forked_node_has_the_descriptors_environment_and_folder_of_one_that_is_not(bench: Bench) -> None:
+@pytest.mark.parametrize("ahead", [False, True])
+def test_a_forked_node_has_the_descriptors_environment_and_folder_of_one_that_is_not(bench: Bench, ahead: bool) -> None:
     source = """
         import json, os, signal
         kept = open(__file__)
         class Node(hawse.Node):
-            def setup(self) -> None:
+            def setup(self, again: bool) -> None:
+                if again and not os.path.exists(self.id):
+                    open(self.id, "w").close()
+                    raise RuntimeError("the second start is that of the one forked ahead")
                 descriptors = [os.readlink(f"/proc/self/fd/{fd}").split(":")[0] for fd in sorted(os.listdir("/proc/self/fd"), key=int) if os.path.exists(f"/proc/self/fd/{fd}")]
                 blocked = [line for line in open("/proc/self/status") if line.startswith(("SigBlk", "SigIgn", "SigCgt", "Umask"))]
                 print(json.dumps({"descriptors": sorted(descriptors), "environment": dict(os.environ), "folder": os.getcwd(), "blocked": blocked, "open": kept.readable()}))
             def process(self, tensor: hawse.Tensor) -> None: ...
     """
-    bench.write(two(bench, source, env={"GIVEN": "yes"}))
+    more = {"restart": {"on": "failure", "backoff": "100ms"}} if ahead else {}
+    bench.write(two(bench, source, env={"GIVEN": "yes"}, params={"again": ahead}, **more))
     forked = bench.run_ok()
-    bench.write(two(bench, source, env={"GIVEN": "yes"}, fork=False))
+    bench.write(two(bench, source, env={"GIVEN": "yes"}, params={"again": False}, fork=False))
     own = bench.run_ok()
     assert said(forked, "a") == said(own, "a")
     assert said(forked, "a")["environment"]["GIVEN"] == "yes"  # type: ignore[index]

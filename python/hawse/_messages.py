@@ -55,6 +55,14 @@ class Control:
                     fds.append(int.from_bytes(content[at : at + _INT_BYTES], "little"))
         return loads(data.decode()), fds
 
+    def has_message(self) -> bool:
+        """A message, or the other end's hang-up, is there."""
+        try:
+            self._socket.recv(1, _socket.MSG_DONTWAIT | _socket.MSG_PEEK)
+        except BlockingIOError:
+            return False
+        return True
+
     def detach(self) -> int:
         """The descriptor, from now on the caller's."""
         return self._socket.detach()

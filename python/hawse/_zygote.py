@@ -4,6 +4,8 @@
 Invariants. One thread; it waits in recvmsg() for the runtime and for nothing else. It is the parent of its nodes and reaps one when the runtime,
     which has seen the end by a pidfd, asks for it: so a node's number stays its own until then. A node never outlives its zygote, nor the zygote the
     runtime: each is killed with its parent.
+Spare.      Where starts are to come that can't be foreseen (restarts), one node is forked ahead whenever nothing else is asked for: most of a fork's time
+    goes into the pages that it copies before the node says a word. It waits, in the zygote's group, for the start that makes it a node.
 Descriptors. Its own is 3. What else is open was opened by the user's module as it was imported, and its nodes have it as they would without a fork.
 Failure. A module that can't be imported is kept as the exception it gave: every node that is forked fails with it, in the phase `import`.
 """
@@ -15,6 +17,7 @@ import sys
 from time import monotonic_ns
 
 from hawse import _host, _plane
+from hawse._json import dumps, loads
 from hawse._messages import Control
 
 TYPE_CHECKING = False
@@ -106,18 +109,26 @@ class _Zygote:
         self._pid = os.getpid()
         self._control = Control(_CONTROL)
         self._nodes: dict[int, int] = {}  # number of the start to process
+        self._keeps_spare = False
+        self._spare: tuple[int, _socket.socket] | None = None
         self._module: _Module
         self._threads: list[str] = []
 
     def serve(self) -> _host.Host:
         """Returns in the nodes only."""
         message, _ = self._receive()
+        self._keeps_spare = message["spare"]
         self._module = _Module(message["entry"], message["path"])
         self._threads = _other_threads()
         _silence()
         import gc
         gc.freeze()  # a node's collector leaves the pages alone that it shares with the others
+        self._keeps_spare = self._keeps_spare and not self._threads
         while True:
+            if self._keeps_spare and self._spare is None and not self._control.has_message():
+                host = self._make_spare()
+                if host is not None:
+                    return host
             message, fds = self._receive()
             if message["type"] == "reap":
                 self._reap(message["number"])
@@ -134,15 +145,18 @@ class _Zygote:
 
     def _fork(self, message: dict[str, Any], fds: list[int]) -> _host.Host | None:
         """In the node: its host. In the zygote: None."""
-        report = _Report(fds.pop())
+        report = _Report(fds[-1])
         process = -1
         if self._threads:
             report.send({"type": "threads", "names": self._threads})
         elif not report.given_up():
-            try:
-                process = os.fork()
-            except OSError as error:
-                report.send({"type": "refused", "reason": f"fork: {error.strerror}"})
+            process = self._give_spare(message, fds)
+            if process < 0:
+                try:
+                    process = os.fork()
+                except OSError as error:
+                    report.send({"type": "refused", "reason": f"fork: {error.strerror}"})
+        fds = fds[:-1]
         if process == 0:
             return self._become_node(message, fds, report)
         if process > 0:
@@ -151,6 +165,44 @@ class _Zygote:
         for fd in fds:
             os.close(fd)
         return None
+
+    def _make_spare(self) -> _host.Host | None:
+        """In the spare: its host, once it is a node. In the zygote: None."""
+        ours, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
+        try:
+            process = os.fork()
+        except OSError:
+            self._keeps_spare = False
+            return None
+        if process > 0:
+            theirs.close()
+            self._spare = process, ours
+            return None
+        if not _plane.die_with_parent(self._pid):
+            os._exit(127)
+        self._control.detach()
+        os.dup2(theirs.fileno(), _CONTROL)
+        ours.close()
+        theirs.close()
+        self._control = Control(_CONTROL)
+        _rehearse()
+        message, fds = self._receive()
+        return self._become_node(message, fds[:-1], _Report(fds[-1]))
+
+    def _give_spare(self, message: dict[str, Any], fds: list[int]) -> int:
+        """The spare's process, now a node of that start; -1 where there is none."""
+        if self._spare is None:
+            return -1
+        (process, connection), self._spare = self._spare, None
+        rights = b"".join(fd.to_bytes(4, sys.byteorder) for fd in fds)
+        try:
+            connection.sendmsg([dumps(message).encode()], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, rights)], _socket.MSG_NOSIGNAL)
+            return process
+        except OSError:  # somebody has killed it
+            os.waitpid(process, 0)
+            return -1
+        finally:
+            connection.close()
 
     def _become_node(self, message: dict[str, Any], fds: list[int], report: _Report) -> _host.Host:
         forked_ns = monotonic_ns()
@@ -193,6 +245,13 @@ def _write(file: str, data: bytes) -> None:
         os.write(fd, data)
     finally:
         os.close(fd)
+
+
+def _rehearse() -> None:
+    """Does what every node does first, so that the pages it writes to are the spare's own before its start."""
+    message = {"type": "hello", "protocol": 1, "pid": os.getpid(), "phases": {"import_ns": 1, "setup_ns": 1}, "entry": {}, "links": [{"input": 0}]}
+    loads(dumps(message))
+    _seed()
 
 
 def _seed() -> None:

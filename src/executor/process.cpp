@@ -212,8 +212,13 @@ class ProcessExecutor : public Executor {
   }
 
   void expect(const pipeline::Pipeline& pipeline) override {
-    for (const auto& node : pipeline.nodes)
-      if (may_fork(node)) kinds_[kind_of(node)].starts += node.restart.on == pipeline::RestartOn::failure ? 2 : 1;
+    for (const auto& node : pipeline.nodes) {
+      if (!may_fork(node)) continue;
+      Kind& kind = kinds_[kind_of(node)];
+      const bool restarts = node.restart.on == pipeline::RestartOn::failure;
+      kind.starts += restarts ? 2 : 1;
+      kind.restarts = kind.restarts || restarts;
+    }
   }
 
   std::unique_ptr<Instance> launch(Launch launch) override {
@@ -225,7 +230,7 @@ class ProcessExecutor : public Executor {
     if (!kin.zygote || !kin.zygote->usable()) {
       SpawnOptions options = spawn_options(launch);
       options.argv.emplace_back("zygote");
-      kin.zygote = std::make_shared<Zygote>(std::move(options), launch.session + "-zygote." + std::to_string(++zygotes_), launch.node->limits, *launch.prepared);
+      kin.zygote = std::make_shared<Zygote>(std::move(options), launch.session + "-zygote." + std::to_string(++zygotes_), launch.node->limits, *launch.prepared, kin.restarts);
     }
     return std::make_unique<ForkedInstance>(kin.zygote, std::move(launch), std::move(group), [this, &kin](Launch again, std::unique_ptr<Group> its, const auto& threads) {
       kin.zygote.reset();
@@ -238,7 +243,7 @@ class ProcessExecutor : public Executor {
   // Nodes that one zygote can fork.
   struct Kind {
     unsigned starts = 0;  // that can be foreseen
-    bool has_threads = false;
+    bool restarts = false, has_threads = false;
     std::shared_ptr<Zygote> zygote;
   };
 

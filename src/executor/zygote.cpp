@@ -56,7 +56,7 @@ std::string text(const json& message, const char* name) {
 
 }  // namespace
 
-Zygote::Zygote(SpawnOptions options, const std::string& name, const pipeline::Limits& limits, const Prepared& prepared) : limits_(limits) {
+Zygote::Zygote(SpawnOptions options, const std::string& name, const pipeline::Limits& limits, const Prepared& prepared, bool spare) : limits_(limits) {
   auto [ours, theirs] = socket_pair();
   socket_ = std::move(ours);
   options.fds = {{theirs.get(), 3}};
@@ -66,7 +66,7 @@ Zygote::Zygote(SpawnOptions options, const std::string& name, const pipeline::Li
   process_ = Subprocess::spawn(options);
   pid_ = process_.pid();
   id_ = process_id(pid_);
-  send_message(socket_.get(), json{{"type", "import"}, {"entry", prepared.entry}, {"path", prepared.path}}.dump());
+  send_message(socket_.get(), json{{"type", "import"}, {"entry", prepared.entry}, {"path", prepared.path}, {"spare", spare}}.dump());
 }
 
 Zygote::~Zygote() { process_.signal_group(SIGKILL); }

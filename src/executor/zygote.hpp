@@ -28,7 +28,8 @@ namespace hawse::executor {
 class Zygote {
  public:
   // `options`: the interpreter's command, environment, streams. `limits`: of its nodes; what the import takes is held to their memory limit.
-  Zygote(SpawnOptions options, const std::string& name, const pipeline::Limits& limits, const Prepared& prepared);
+  // `spare`: whether it keeps a node forked ahead.
+  Zygote(SpawnOptions options, const std::string& name, const pipeline::Limits& limits, const Prepared& prepared, bool spare);
   ~Zygote();
   Zygote(const Zygote&) = delete;
 

@@ -49,7 +49,7 @@ void compile_sdk(const fs::path& sdk, const Interpreter& interpreter) {
     if (entry.path().extension() == ".py") current = current && is_current(entry.path(), tag);
   if (current || ::access((sdk / "hawse").c_str(), W_OK) != 0) return;
   SpawnOptions options;
-  options.argv = {interpreter.path.string(), "-I", "-m", "compileall", "-q", (sdk / "hawse").string()};
+  options.argv = {interpreter.path.string(), "-I", "-m", "compileall", "-q", "-f", (sdk / "hawse").string()};
   options.env = current_environment();
   run_to_end(options);  // each file is replaced as a whole; without them a node only starts more slowly
 }
