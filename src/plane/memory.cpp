@@ -92,15 +92,13 @@ int create_link(std::uint32_t queue, WhenFull when_full, std::uint32_t backlog) 
   const std::uint32_t ring_slots = ring_slots_for(queue, backlog);
   const int fd = create_sealed("hawse-link", link_bytes(ring_slots), kFixedSize | F_SEAL_SEAL);
   if (fd < 0) return -1;
-  Mapping mapping;
-  if (Mapping::map(fd, link_bytes(ring_slots), false, &mapping) != Status::ok) return close_keeping_errno(fd);
-  auto* header = reinterpret_cast<LinkHeader*>(mapping.data());
-  header->magic = kLinkMagic;
-  header->version = kVersion;
-  header->queue = queue;
-  header->ring_slots = ring_slots;
-  header->shared_read = when_full == WhenFull::drop_oldest || when_full == WhenFull::latest ? 1 : 0;
-  return fd;
+  const struct {  // as LinkHeader begins
+    std::uint32_t magic;
+    std::uint16_t version, reserved;
+    std::uint32_t queue, ring_slots, shared_read;
+  } begin{kLinkMagic, kVersion, 0, queue, ring_slots, when_full == WhenFull::drop_oldest || when_full == WhenFull::latest ? 1u : 0u};
+  static_assert(offsetof(LinkHeader, queue) == 8 && offsetof(LinkHeader, shared_read) == 16 && sizeof begin == 20);
+  return ::pwrite(fd, &begin, sizeof begin, 0) == sizeof begin ? fd : close_keeping_errno(fd);
 }
 
 int create_doorbell() noexcept { return create_sealed("hawse-doorbell", 4096, kFixedSize | F_SEAL_SEAL); }
