@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`kill -9` of nodes at random moments under load: no frame of a `block` edge is lost, none is corrupt, the others go on, nothing piles up.
+
+tests/storm.py has the pipeline and the promises. Environment variables for the long form and to see a run again:
+    HAWSE_STORM_KILLS=1000   kills a test (short form: see below)
+    HAWSE_STORM_SEED=7       the seed of what is killed when (each run prints its own)
+"""
+from __future__ import annotations
+
+import os
+import random
+import typing
+
+import pytest
+from harness import EXECUTORS, Bench
+from storm import PARTS, Storm
+from storm_check import check
+
+KILLS = int(os.environ.get("HAWSE_STORM_KILLS", "0"))
+SEED = int(os.environ.get("HAWSE_STORM_SEED", "0")) or random.SystemRandom().randrange(1, 1 << 31)
+
+VICTIMS = {
+    "any node": [part.name for part in PARTS],
+    "readers alone": ["tap", "end", "also"],
+    "writers alone": ["pysource", "ccsource"],
+}
+
+
+@pytest.fixture
+def storm_of(bench: Bench, capsys: pytest.CaptureFixture[str]) -> typing.Iterator[typing.Callable[[str], Storm]]:
+    storms: list[Storm] = []
+
+    def start(executor: str) -> Storm:
+        with capsys.disabled():
+            print(f" seed {SEED} ", end="", flush=True)
+        storms.append(Storm(bench, executor, SEED))
+        return storms[-1]
+    yield start
+    for storm in storms:
+        storm.abort()
+
+
+def assert_nothing_piles_up(before: dict[str, dict[str, int]], after: dict[str, dict[str, int]], kills: int, survivors: typing.Iterable[str]) -> None:
+    """An arena more or less a port is the luck of which frame came first; a leak is one a kill."""
+    for name in ["runtime", *(name for name in survivors if name in before and name in after)]:
+        for what, allowed in (("descriptors", 8 + kills // 10), ("maps", 24 + kills // 5), ("threads", 4), ("anonymous_kib", 4096 + kills)):
+            assert after[name][what] - before[name][what] <= allowed, f"{name}: {what} went from {before[name][what]} to {after[name][what]} over {kills} kills"
+
+
+@pytest.mark.parametrize("victims", VICTIMS)
+@pytest.mark.parametrize("executor", EXECUTORS)
+def test_a_storm_of_kills_loses_no_frame(storm_of: typing.Callable[[str], Storm], executor: str, victims: str) -> None:
+    kills = KILLS or (24 if victims == "any node" else 8) // (2 if executor == "container" else 1)
+    storm = storm_of(executor)
+    storm.begin()
+    before = storm.holdings()
+    storm.rage(kills, VICTIMS[victims])
+    storm.await_frames(100)
+    after = storm.holdings()
+    run = storm.end()
+    assert run.code == 0, f"{run.stderr} {storm.describe()}"
+    told = check(storm.folder)
+    for name, life in storm.lives.items():
+        assert storm.failures[name] == life.kills, f"{name} was killed {life.kills} times and failed {storm.failures[name]} times: {run.of('failure', name)}"
+    for failure in run.of("failure"):
+        assert failure["restarting"] and (executor == "container" or failure.get("signal") == 9), failure
+    assert_nothing_piles_up(before, after, kills, [name for name, life in storm.lives.items() if life.kills == 0])
+    print(f"{told}\nbefore {before}\nafter  {after}")
