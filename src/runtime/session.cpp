@@ -164,8 +164,18 @@ void Session::set_state(NodeRun& node, State state) {
   emit("node", node.id, std::move(data));
 }
 
-// Runs `task` beside the loop. What it has to say comes back through loop_.post().
-void Session::work(std::function<void()> task) { workers_.emplace_back(std::move(task)); }
+// Runs `task` beside the loop. What it has to say comes back through loop_.post(), and then the thread is joined: a run that restarts its
+// containers for weeks must not keep a stack for each.
+void Session::work(std::function<void()> task) {
+  const auto worker = workers_.emplace(workers_.end());
+  *worker = std::thread([this, worker, task = std::move(task)] {
+    task();
+    loop_.post([this, worker] {
+      worker->join();
+      workers_.erase(worker);
+    });
+  });
+}
 
 void Session::check_ready() {
   if (started_ || stopping_) return;

@@ -18,6 +18,7 @@
 
 #include <deque>
 #include <functional>
+#include <list>
 #include <memory>
 #include <mutex>
 #include <nlohmann/json.hpp>
@@ -217,7 +218,7 @@ class Session {
   Loop::Handle listener_watch_, grace_timer_;
   std::map<std::uint64_t, Joining> joining_;
   std::uint64_t next_joining_ = 1;
-  std::vector<std::thread> workers_;
+  std::list<std::thread> workers_;
   std::mutex installing_mutex_;
   std::set<pid_t> installing_;  // workers that make an environment, by thread id
   Outcome outcome_;
