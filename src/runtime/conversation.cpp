@@ -148,12 +148,13 @@ void Session::on_ready(NodeRun& node, const json& message) {
 }
 
 void Session::on_finished(NodeRun& node) {
+  if (node.state != State::running) return break_off(node, "broke the control protocol: finished before it has begun, or twice");
   node.finished = true;
   if (node.instance) {
     if (const auto usage = node.instance->usage(); usage.memory_peak_bytes)
       node.memory_peak_bytes = std::max(node.memory_peak_bytes, *usage.memory_peak_bytes);
   }
-  if (node.state == State::running) set_state(node, State::finishing);
+  set_state(node, State::finishing);
 }
 
 }  // namespace hawse::runtime
