@@ -2,6 +2,8 @@
 # hawse_library(name SOURCES a.cpp ... DEPS lib ...): a static library of one layer.
 # hawse_test(name SOURCES a_test.cpp ... DEPS lib ... [LABELS x]): a GoogleTest program; every TEST becomes a ctest. The target hawse_tests builds
 # them all; `make` alone builds none, so that whoever only wants the command doesn't wait for them.
+# hawse_fuzz(name SOURCES x_fuzz.cpp ... DEPS lib ...): a libFuzzer target, in the preset `fuzz` only. What it tries is among its sources, so that
+# the fuzzer sees its branches.
 function(hawse_library name)
   cmake_parse_arguments(ARG "" "" "SOURCES;DEPS" ${ARGN})
   add_library(${name} STATIC ${ARG_SOURCES})
@@ -26,4 +28,21 @@ function(hawse_test name)
     set(ARG_LABELS unit)
   endif()
   gtest_discover_tests(${name} DISCOVERY_TIMEOUT 60 PROPERTIES LABELS "${ARG_LABELS}" TIMEOUT 300)
+endfunction()
+
+function(hawse_fuzz name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;DEPS" ${ARGN})
+  if(NOT HAWSE_FUZZ)
+    return()
+  endif()
+  add_executable(${name} ${ARG_SOURCES})
+  target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR}/src ${PROJECT_SOURCE_DIR}/include)
+  target_compile_options(${name} PRIVATE ${HAWSE_WARNINGS} -fsanitize=fuzzer)
+  target_link_options(${name} PRIVATE -fsanitize=fuzzer)
+  target_link_libraries(${name} PRIVATE ${ARG_DEPS})
+  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/fuzz)
+  if(NOT TARGET fuzz_targets)
+    add_custom_target(fuzz_targets)
+  endif()
+  add_dependencies(fuzz_targets ${name})
 endfunction()
