@@ -45,8 +45,9 @@ KEEP = 2  # frames that a node holds leased
 PATTERN_BYTES = (1 << 20) + (1 << 17)
 STALLED_S = 60.0
 
-# Known to be lost: the frames that a dead reader still held when its sender dies too, before the reader's replacement has them. Without the next
-# line both ends of an edge are killed together, and one after the other at any moment.
+# Known to be lost: the frames that a dead reader still held when its sender dies too, before the reader's replacement has them. Without the second
+# of these lines both ends of an edge are killed together, and one after the other at any moment.
+ONE_END_AT_A_TIME = False
 ONE_END_AT_A_TIME = True
 
 
@@ -215,13 +216,19 @@ class Storm:
         goal = {name: self._size(name, "records") + count * RECORD.size for name in sinks}
         self._await(f"{count} frames", lambda: all(self._size(name, "records") >= goal[name] for name in sinks))
 
-    def kill(self, name: str) -> None:
-        life = self.lives[name]
-        kind, where = life.where.split()[:2]
+    def send_signal(self, name: str, number: int) -> bool:
+        """False: it is gone already."""
+        kind, where = self.lives[name].where.split()[:2]
         try:
-            os.kill(int(where) if kind == "process" else self._process_in(where), signal.SIGKILL)
+            os.kill(int(where) if kind == "process" else self._process_in(where), number)
         except (ProcessLookupError, LookupError):
-            return  # it is gone already
+            return False
+        return True
+
+    def kill(self, name: str) -> None:
+        if not self.send_signal(name, signal.SIGKILL):
+            return
+        life = self.lives[name]
         life.killed_attempt = life.attempt
         life.kills += 1
         for edge in ((a, b) for a, b, _ in EDGES if name in (a, b)):
@@ -266,6 +273,13 @@ class Storm:
             time.sleep(self.random.uniform(0, 0.2) if pause < 0.8 else 0)
         self.await_settled()
 
+    def await_up(self, *names: str) -> None:
+        end = time.monotonic() + STALLED_S
+        with self.changed:
+            while not all(self.lives[name].up for name in names):
+                assert time.monotonic() < end and self.process.poll() is None, f"{names} don't come back: {self.describe()}"
+                self.changed.wait(0.05)
+
     def end(self) -> Run:
         """The sources end, everything flows out, and the run ends in order."""
         (self.folder / "stop").touch()
@@ -290,15 +304,15 @@ class Storm:
 
     def holdings(self) -> dict[str, dict[str, int]]:
         """Of the runtime and of every node: descriptors, maps, threads, private memory in KiB."""
-        held = {"runtime": _held_by(self.process.pid)}
+        held = {"runtime": held_by(self.process.pid)}
         for name, life in self.lives.items():
             kind, where = life.where.split()[:2]
             if kind == "process":
-                held[name] = _held_by(int(where))
+                held[name] = held_by(int(where))
         return held
 
 
-def _held_by(pid: int) -> dict[str, int]:
+def held_by(pid: int) -> dict[str, int]:
     process = pathlib.Path(f"/proc/{pid}")
     rollup = dict(line.split(":", 1) for line in (process / "smaps_rollup").read_text().splitlines()[1:])
     return {"descriptors": len(os.listdir(process / "fd")), "maps": len((process / "maps").read_text().splitlines()),

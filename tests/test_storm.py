@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import os
 import random
+import signal
+import time
 import typing
 
 import pytest
 from harness import EXECUTORS, Bench
-from storm import PARTS, Storm
+from storm import ONE_END_AT_A_TIME, PARTS, Storm
 from storm_check import check
 
 KILLS = int(os.environ.get("HAWSE_STORM_KILLS", "0"))
@@ -47,6 +49,17 @@ def assert_nothing_piles_up(before: dict[str, dict[str, int]], after: dict[str, 
             assert after[name][what] - before[name][what] <= allowed, f"{name}: {what} went from {before[name][what]} to {after[name][what]} over {kills} kills"
 
 
+def end_and_check(storm: Storm, executor: str = "process") -> str:
+    run = storm.end()
+    assert run.code == 0, f"{run.stderr} {storm.describe()}"
+    told = check(storm.folder)
+    for name, life in storm.lives.items():
+        assert storm.failures[name] == life.kills, f"{name} was killed {life.kills} times and failed {storm.failures[name]} times: {run.of('failure', name)}"
+    for failure in run.of("failure"):
+        assert failure["restarting"] and (executor == "container" or failure.get("signal") == 9), failure
+    return told
+
+
 @pytest.mark.parametrize("victims", VICTIMS)
 @pytest.mark.parametrize("executor", EXECUTORS)
 def test_a_storm_of_kills_loses_no_frame(storm_of: typing.Callable[[str], Storm], executor: str, victims: str) -> None:
@@ -57,12 +70,37 @@ def test_a_storm_of_kills_loses_no_frame(storm_of: typing.Callable[[str], Storm]
     storm.rage(kills, VICTIMS[victims])
     storm.await_frames(100)
     after = storm.holdings()
-    run = storm.end()
-    assert run.code == 0, f"{run.stderr} {storm.describe()}"
-    told = check(storm.folder)
-    for name, life in storm.lives.items():
-        assert storm.failures[name] == life.kills, f"{name} was killed {life.kills} times and failed {storm.failures[name]} times: {run.of('failure', name)}"
-    for failure in run.of("failure"):
-        assert failure["restarting"] and (executor == "container" or failure.get("signal") == 9), failure
+    told = end_and_check(storm, executor)
     assert_nothing_piles_up(before, after, kills, [name for name, life in storm.lives.items() if life.kills == 0])
     print(f"{told}\nbefore {before}\nafter  {after}")
+
+
+def test_a_reader_that_stands_still_misses_nothing_however_often_its_writer_dies(storm_of: typing.Callable[[str], Storm]) -> None:
+    storm = storm_of("process")
+    storm.begin()
+    assert storm.send_signal("also", signal.SIGSTOP)
+    for _ in range(24):
+        storm.kill("mix")
+        storm.await_up("mix")
+        time.sleep(0.05)  # its replacement sends until the queue is full
+    storm.send_signal("also", signal.SIGCONT)
+    storm.await_settled()
+    print(end_and_check(storm))
+
+
+@pytest.mark.skipif(ONE_END_AT_A_TIME, reason="frames that a dead reader held are lost when its sender dies before they were given again")
+@pytest.mark.parametrize("victims", [["mix", "also"], ["also", "mix"], ["mix", "mix", "also"], ["also", "mix", "also"]], ids=" then ".join)
+@pytest.mark.parametrize("wait", [False, True], ids=["at once", "when it runs again"])
+def test_frames_that_wait_outlive_both_ends(storm_of: typing.Callable[[str], Storm], victims: list[str], wait: bool) -> None:
+    """The queue is full and the reader stands still when the first dies."""
+    storm = storm_of("process")
+    storm.begin()
+    assert storm.send_signal("also", signal.SIGSTOP)
+    time.sleep(0.3)
+    for name in victims:
+        storm.await_up(name)
+        storm.kill(name)
+        if wait:
+            storm.await_up(name)
+    storm.await_settled()
+    print(end_and_check(storm))
