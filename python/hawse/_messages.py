@@ -6,6 +6,7 @@ Only `_socket` is used: the `socket` module builds enumerations for milliseconds
 from __future__ import annotations
 
 import _socket
+from posix import close as _close_fd
 
 from hawse._json import dumps, loads
 
@@ -40,20 +41,30 @@ class Control:
         return True
 
     def receive(self, wait: bool = True) -> tuple[dict[str, Any], list[int]] | None:
-        """The next message and its descriptors, now the caller's. None: nothing there (without `wait`), or the other end is gone (with it)."""
+        """The next message and its descriptors, now the caller's. None: nothing there (without `wait`), or the other end is gone (with it).
+
+        Raises ValueError for one that is longer, or has more descriptors, than a message may have, or that is no message.
+        """
         flags = _socket.MSG_CMSG_CLOEXEC | (0 if wait else _socket.MSG_DONTWAIT)
         try:
-            data, ancillary, _, _ = self._socket.recvmsg(MAX_MESSAGE_BYTES, _ANCILLARY_BYTES, flags)
+            data, ancillary, found, _ = self._socket.recvmsg(MAX_MESSAGE_BYTES, _ANCILLARY_BYTES, flags)
         except OSError:  # nothing there, the other end died, or another thread has hung up
             return None
-        if not data:
-            return None
-        fds = []
+        fds: list[int] = []
         for level, kind, content in ancillary:
             if level == _socket.SOL_SOCKET and kind == _socket.SCM_RIGHTS:
                 for at in range(0, len(content) - _INT_BYTES + 1, _INT_BYTES):
                     fds.append(int.from_bytes(content[at : at + _INT_BYTES], "little"))
-        return loads(data.decode()), fds
+        try:
+            if found & (_socket.MSG_TRUNC | _socket.MSG_CTRUNC):
+                raise ValueError("a control message with more than 64 KiB or 8 descriptors, or this process has too many open")
+            if data:
+                return loads(data.decode()), fds
+        except ValueError:
+            _close(fds)
+            raise
+        _close(fds)
+        return None
 
     def has_message(self) -> bool:
         """A message, or the other end's hang-up, is there."""
@@ -73,3 +84,8 @@ class Control:
         except OSError:
             pass
         self._socket.close()
+
+
+def _close(fds: list[int]) -> None:
+    for fd in fds:
+        _close_fd(fd)

@@ -115,6 +115,9 @@ class OutPort:
         return self.granted
 
 
+_DESCRIPTORS = {"configure": 2, "output_link": 2, "input_link": 2, "arena": 1, "input_arena": 1}  # of a message; what comes with others is closed
+
+
 class Member:
     """Configured by the runtime's `configure`; then `loop`, `inputs`, `outputs` and the links are there."""
 
@@ -169,9 +172,13 @@ class Member:
 
     def _handle(self, message: dict[str, Any], fds: list[int]) -> None:
         try:
-            handler = self._handlers.get(message["type"])
-            if handler is not None:
-                handler(message, fds)
+            kind = message["type"]
+            handler = self._handlers.get(kind)
+            if handler is None:
+                return  # of a newer runtime, and not needed
+            if len(fds) != _DESCRIPTORS.get(kind, len(fds)):
+                raise ValueError(f"the runtime's message {kind!r} came with {len(fds)} descriptors")
+            handler(message, fds)
         finally:
             for fd in fds:
                 os.close(fd)

@@ -106,7 +106,7 @@ static void take_streams(int fd) {
   if (size <= 0) give_up("the runtime refused the join", NULL, size < 0 ? errno : 0);
   text[size] = 0;
   struct cmsghdr* rights = CMSG_FIRSTHDR(&message);
-  if (!strstr(text, "\"streams\"") || !rights || rights->cmsg_type != SCM_RIGHTS || rights->cmsg_len != CMSG_LEN(2 * sizeof(int)))
+  if (!strstr(text, "\"streams\"") || (message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) || !rights || rights->cmsg_type != SCM_RIGHTS || rights->cmsg_len != CMSG_LEN(2 * sizeof(int)))
     give_up("the runtime did not send the streams", NULL, 0);
   int streams[2];
   memcpy(streams, CMSG_DATA(rights), sizeof streams);

@@ -46,9 +46,16 @@ const char* name_of(LogLevel level) {
   return kNames[static_cast<std::size_t>(level)];
 }
 
-int fd_of(const ControlMessage& message, std::size_t index) {
-  if (index >= message.fds.size()) throw Error(ErrorCode::internal, "read the runtime's message", "descriptors are missing: " + message.body.dump());
-  return message.fds[index].get();
+// Of the messages with descriptors (docs/protocol.md). What comes with others is closed.
+std::size_t descriptors_of(const std::string& type) {
+  if (type == "configure" || type == "output_link" || type == "input_link") return 2;
+  return type == "arena" || type == "input_arena" ? 1 : 0;
+}
+
+void check_descriptors(const ControlMessage& message) {
+  const std::size_t expected = descriptors_of(message.body.at("type").get<std::string>());
+  if (expected != 0 && message.fds.size() != expected)
+    throw Error(ErrorCode::internal, "read the runtime's message", std::to_string(message.fds.size()) + " descriptors came with " + message.body.dump());
 }
 
 }  // namespace
@@ -74,10 +81,11 @@ void Endpoint::open() {
 }
 
 void Endpoint::configure(ControlMessage&& message) {
+  check_descriptors(message);
   configuration_ = std::move(message.body);
-  const plane::Status status = plane::Bell::map(fd_of(message, 0), &bell_);
+  const plane::Status status = plane::Bell::map(message.fds[0].get(), &bell_);
   if (status != plane::Status::ok) throw Error(ErrorCode::system, "map the doorbell", plane::to_string(status));
-  page_.map(fd_of(message, 1));
+  page_.map(message.fds[1].get());
   id_ = configuration_.at("node").get<std::string>();
   log_level_ = level_of(configuration_.value("log_level", "info"));
   spin_.set_limit(plane::has_one_core() ? 0 : configuration_.value("spin_ns", std::int64_t{0}));
@@ -111,6 +119,7 @@ void Endpoint::apply(ControlMessage&& message) {
   const auto arena = [&] { return body.at("arena").get<std::uint32_t>(); };
   const auto slots = [&] { return body.at("slots").get<std::uint32_t>(); };
   const auto slot_bytes = [&] { return body.at("slot_bytes").get<std::uint64_t>(); };
+  check_descriptors(message);
   plane::Status status = plane::Status::ok;
   if (type == "begin") {
     begun_ = true;
@@ -119,15 +128,15 @@ void Endpoint::apply(ControlMessage&& message) {
   } else if (type == "stop") {
     stopping_.store(true, std::memory_order_relaxed);
   } else if (type == "output_link") {
-    output().set_link(body.at("index").get<std::uint32_t>(), fd_of(message, 0), fd_of(message, 1), body.at("queue").get<std::uint32_t>(),
+    output().set_link(body.at("index").get<std::uint32_t>(), message.fds[0].get(), message.fds[1].get(), body.at("queue").get<std::uint32_t>(),
                       when_full_of(body.at("when_full").get<std::string>()));
   } else if (type == "input_link") {
-    status = link().end->link.connect(fd_of(message, 0), fd_of(message, 1));
+    status = link().end->link.connect(message.fds[0].get(), message.fds[1].get());
     link().connected = true;
   } else if (type == "input_arena") {
-    status = link().end->link.add_arena(fd_of(message, 0), arena(), slot_bytes(), slots());
+    status = link().end->link.add_arena(message.fds[0].get(), arena(), slot_bytes(), slots());
   } else if (type == "arena") {
-    output().add_arena(arena(), fd_of(message, 0), slot_bytes(), slots());
+    output().add_arena(arena(), message.fds[0].get(), slot_bytes(), slots());
   } else if (type == "arena_ready") {
     output().enable_arena(arena());
   } else if (type == "arena_refused") {
