@@ -47,10 +47,11 @@ void in_two_threads(std::uint64_t* work) {
           if constexpr (requires { besieged.arena_attacker(); }) besieged.arena_attacker().act(choices);
         }
         for (std::uint64_t rest = choices.below(2000); rest > 0; --rest) std::atomic_signal_fence(std::memory_order_seq_cst);
+        std::this_thread::yield();  // the lock is the victim's, too
       }
     });
     Choices choices(~seed);
-    for (int i = 0; i < 3000 && !testing::Test::HasFatalFailure(); ++i) besieged.step(choices, lock);
+    for (int i = 0; i < 3000 && Clock::now() < end && !testing::Test::HasFatalFailure(); ++i) besieged.step(choices, lock);
     over = true;
     attack.join();
     if (!testing::Test::HasFatalFailure()) besieged.finish();
