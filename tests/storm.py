@@ -36,14 +36,14 @@ import threading
 import time
 import typing
 
-from harness import HAWSE, Bench, Run
+from harness import HAWSE, WATCHDOG_S, Bench, Run
 
 RECORD = struct.Struct("<BBHIIIQQ")
 RECEIVED, SENT = 1, 2
 GIVEN_AGAIN, DAMAGED = 1, 2
 KEEP = 2  # frames that a node holds leased
 PATTERN_BYTES = (1 << 20) + (1 << 17)
-STALLED_S = 60.0
+STALLED_S = 120.0
 
 # Known to be lost: the frames that a dead reader still held when its sender dies too, before the reader's replacement has them. Without the second
 # of these lines both ends of an edge are killed together, and one after the other at any moment.
@@ -284,7 +284,7 @@ class Storm:
         """The sources end, everything flows out, and the run ends in order."""
         (self.folder / "stop").touch()
         try:
-            code = self.process.wait(timeout=120)
+            code = self.process.wait(timeout=WATCHDOG_S)
         except subprocess.TimeoutExpired:
             raise AssertionError(f"the run doesn't end (seed {self.seed}): {self.describe()}") from None
         self.reader.join()
