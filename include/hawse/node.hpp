@@ -2,7 +2,8 @@
 //
 // Write a node in C++.
 //
-// Order of calls. setup() once; then, for a node with inputs, process() once a frame until every input has ended; for a source (no inputs),
+// Order of calls. setup() once; then, for a node with inputs, process() once a frame until every input has ended (process_matched() once a set of
+//                 frames that belong together, where the manifest asks for that with inputs: {match: timestamp}); for a source (no inputs),
 // produce() again and again until it returns false or the run is stopped; then finish() once; close() last, also after a failure.
 // Threading.      All calls come from one thread of the node. Only Frame handles may travel to others.
 // Failure.        Any exception that leaves one of these is the node's failure: reported with its text, handled by the restart policy, and
@@ -61,6 +62,12 @@ struct Input {
   Frame frame;
 };
 
+// Frames that belong together: one of every connected input, where the manifest says inputs: {match: timestamp}.
+struct Matched {
+  std::vector<Input> inputs;
+  const Frame& operator[](std::string_view port) const;  // throws std::out_of_range where no edge leads into that port
+};
+
 class Output {
  public:
   virtual ~Output() = default;
@@ -99,6 +106,7 @@ class Node {
   virtual ~Node() = default;
   virtual void setup(const Params&) {}
   virtual void process(const Input&) {}
+  virtual void process_matched(const Matched&);  // a node that has it says "matched": true in its signature
   virtual bool produce() { return false; }
   virtual void input_ended(std::string_view /*port*/) {}  // all edges into that port have ended
   virtual void finish() {}

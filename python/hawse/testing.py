@@ -70,6 +70,16 @@ class Harness:
         self._calls.deliver(self._calls.caller(port)(current))
         return self._take()
 
+    def send_matched(self, **frames: Any) -> list[Any]:
+        """Calls process() with these frames, by input, at once: as in a pipeline whose manifest matches the node's inputs. Its result."""
+        received = {}
+        for port, frame in frames.items():
+            self._received += 1
+            received[port] = _as_received(frame, self._received)
+        self._current = min(received.values(), key=lambda frame: frame.timestamp_ns)
+        self._calls.deliver(self._calls.matched(list(received))(list(received.values())))
+        return self._take()
+
     def produce(self, limit: int | None = None) -> list[Any]:
         """Runs a source: to its end, or for `limit` steps (a step is a call, or a frame of its generator)."""
         if self._steps is None:

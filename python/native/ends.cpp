@@ -252,8 +252,19 @@ PyObject* link_close(PyObject* self, PyObject*) {
   link_of(self)->link.close();
   return none();
 }
+PyObject* link_count_unmatched(PyObject* self, PyObject*) {
+  link_of(self)->link.count_unmatched();
+  return none();
+}
 PyObject* link_leased(PyObject* self, void*) { return PyLong_FromUnsignedLongLong(link_of(self)->link.leased()); }
 PyObject* link_ended(PyObject* self, void*) { return PyBool_FromLong(link_of(self)->ended ? 1 : 0); }
+
+PyObject* link_paused(PyObject* self, void*) { return PyBool_FromLong(link_of(self)->paused ? 1 : 0); }
+int link_set_paused(PyObject* self, PyObject* value, void*) {
+  const int paused = value == nullptr ? -1 : PyObject_IsTrue(value);
+  if (paused >= 0) link_of(self)->paused = paused != 0;
+  return paused < 0 ? -1 : 0;
+}
 
 PyMethodDef link_methods[] = {
     {"connect", method(&link_connect), METH_VARARGS, nullptr},
@@ -261,11 +272,13 @@ PyMethodDef link_methods[] = {
     {"receive", method(&link_receive), METH_NOARGS, nullptr},
     {"has_unread", method(&link_has_unread), METH_NOARGS, nullptr},
     {"close", method(&link_close), METH_NOARGS, nullptr},
+    {"count_unmatched", method(&link_count_unmatched), METH_NOARGS, nullptr},
     {nullptr, nullptr, 0, nullptr},
 };
 PyGetSetDef link_properties[] = {
     {"leased", &link_leased, nullptr, nullptr, nullptr},
     {"ended", &link_ended, nullptr, "The loop has seen the end of this link.", nullptr},
+    {"paused", &link_paused, &link_set_paused, "The loop passes over this link: its frames stay on the edge.", nullptr},
     {nullptr, nullptr, nullptr, nullptr, nullptr},
 };
 PyType_Slot link_slots[] = {

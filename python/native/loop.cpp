@@ -134,7 +134,7 @@ PyObject* loop_hung_up(PyObject* self, void*) {
 
 bool any_unread(LoopObject* loop) {
   for (std::uint32_t i = 0; i < loop->input_count; ++i)
-    if (!loop->inputs[i]->ended && loop->inputs[i]->link.has_unread()) return true;
+    if (!loop->inputs[i]->ended && !loop->inputs[i]->paused && loop->inputs[i]->link.has_unread()) return true;
   return false;
 }
 
@@ -207,6 +207,14 @@ void enter_call(LoopObject* loop) {
 
 // ---- next -----------------------------------------------------------------------------------------------------------------------
 
+// The frame in hand: what is sent takes its time and trace.
+void note(LoopObject* loop, const plane::FrameHeader& header) {
+  loop->timestamp_ns = header.timestamp_ns;
+  loop->trace_id = header.trace_id;
+  loop->sequence = header.sequence;
+  loop->has_frame = loop->is_node;
+}
+
 // One look at link i. A frame, or null; null with an exception set where the peer broke the rules.
 PyObject* look_at(LoopObject* loop, std::uint32_t i) {
   LinkObject* link = loop->inputs[i];
@@ -214,11 +222,8 @@ PyObject* look_at(LoopObject* loop, std::uint32_t i) {
   const Status status = link->link.receive(&received);
   if (status == Status::ok) {
     loop->next = i + 1 == loop->input_count ? 0 : i + 1;
-    loop->timestamp_ns = received.header.timestamp_ns;
-    loop->trace_id = received.header.trace_id;
-    loop->sequence = received.header.sequence;
-    loop->has_frame = loop->is_node;
     if (plane::NodePage* page = page_of(loop)) plane::begin_work(*page, i, received.header);
+    if (loop->timed) note(loop, received.header);
     return received_frame(link, received);
   }
   if (status == Status::ended || status == Status::corrupt) {
@@ -243,7 +248,8 @@ PyObject* with_index(PyObject* frame, std::uint32_t index) {
   return pair;
 }
 
-// next(timeout_ns) -> (Frame, link index); 0: look at the control messages; 1: every input has ended; 2: the timeout passed
+// next(timeout_ns) -> (Frame, link index); 0: look at the control messages (and, where `timed` is off, at which links have ended); 1: every input has
+// ended; 2: the timeout passed
 PyObject* loop_next(PyObject* self, PyObject* argument) {
   LoopObject* loop = loop_of(self);
   const long long timeout_ns = PyLong_AsLongLong(argument);
@@ -253,11 +259,12 @@ PyObject* loop_next(PyObject* self, PyObject* argument) {
   for (;;) {
     if (message_waits(loop)) return PyLong_FromLong(0);
     for (std::uint32_t n = 0, i = loop->next; n < loop->input_count; ++n, i = i + 1 == loop->input_count ? 0 : i + 1) {
-      if (loop->inputs[i]->ended) continue;
+      if (loop->inputs[i]->ended || loop->inputs[i]->paused) continue;
       PyObject* frame = look_at(loop, i);
       if (frame == nullptr && PyErr_Occurred() != nullptr) return nullptr;
+      if (frame == nullptr && loop->inputs[i]->ended && !loop->timed) return PyLong_FromLong(0);
       if (frame == nullptr) continue;
-      enter_call(loop);
+      if (loop->timed) enter_call(loop);
       return with_index(frame, i);
     }
     if (loop->open == 0) return PyLong_FromLong(1);
@@ -351,6 +358,7 @@ PyObject* loop_new(PyTypeObject* type, PyObject* args, PyObject*) {
   new (&loop->page) plane::Mapping();
   loop->spin.set_limit(plane::has_one_core() ? 0 : spin_ns);
   loop->is_node = is_node != 0;
+  loop->timed = true;
   Status status = plane::Bell::map(bell_fd, &loop->bell);
   if (status == Status::ok && page_fd >= 0) status = plane::Mapping::map(page_fd, plane::kNodePageBytes, false, &loop->page);
   if (status == Status::ok) return reinterpret_cast<PyObject*>(loop);
@@ -405,7 +413,21 @@ void loop_dealloc(PyObject* self) {
   free_object(self);
 }
 
+// take_in_hand(frame): what is sent from now on belongs to it
+PyObject* loop_take_in_hand(PyObject* self, PyObject* argument) {
+  if (PyObject_TypeCheck(argument, types.frame) == 0) return PyErr_Format(PyExc_TypeError, "take_in_hand takes a frame");
+  note(loop_of(self), reinterpret_cast<FrameObject*>(argument)->header);
+  return none();
+}
+
 PyObject* loop_sequence(PyObject* self, void*) { return PyLong_FromUnsignedLongLong(loop_of(self)->sequence); }
+
+PyObject* loop_timed(PyObject* self, void*) { return PyBool_FromLong(loop_of(self)->timed ? 1 : 0); }
+int loop_set_timed(PyObject* self, PyObject* value, void*) {
+  const int timed = value == nullptr ? -1 : PyObject_IsTrue(value);
+  if (timed >= 0) loop_of(self)->timed = timed != 0;
+  return timed < 0 ? -1 : 0;
+}
 
 PyMethodDef loop_methods[] = {
     {"watch", method(&loop_watch), METH_VARARGS, nullptr},
@@ -417,6 +439,7 @@ PyMethodDef loop_methods[] = {
     {"wait_room", method(&loop_wait_room), METH_VARARGS, nullptr},
     {"wait_slot", method(&loop_wait_slot), METH_VARARGS, nullptr},
     {"wait_settled", method(&loop_wait_settled), METH_VARARGS, nullptr},
+    {"take_in_hand", method(&loop_take_in_hand), METH_O, nullptr},
     {"enter", method(&loop_enter), METH_NOARGS, nullptr},
     {"leave", method(&loop_leave), METH_NOARGS, nullptr},
     {"set_state", method(&loop_set_state), METH_O, nullptr},
@@ -425,6 +448,7 @@ PyMethodDef loop_methods[] = {
 };
 PyGetSetDef loop_properties[] = {
     {"hung_up", &loop_hung_up, nullptr, "The control socket's other end is gone.", nullptr},
+    {"timed", &loop_timed, &loop_set_timed, "A frame that next() gives is in hand, and timed, until the next call of next().", nullptr},
     {"sequence", &loop_sequence, nullptr, "Sequence of the newest frame; 0: none yet.", nullptr},
     {nullptr, nullptr, nullptr, nullptr, nullptr},
 };

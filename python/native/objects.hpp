@@ -49,6 +49,7 @@ struct LinkObject {
   plane::InputLink link;
   bool ended;                   // says ended or corrupt for good
   bool feedback;                // ends when this node does: not waited for
+  bool paused;                  // its frames stay on the edge
 };
 
 enum class HoldKind : std::uint8_t { none, leased, building, sent };
@@ -89,6 +90,7 @@ struct LoopObject {
   std::uint32_t input_count, output_count, open, next;
   plane::AdaptiveSpin spin;
   bool is_node;                 // else a program that embeds a pipeline: its frames have nothing to do with each other
+  bool timed;                   // a frame that next() gives is the one in hand from then on, until the next call of next()
   std::int64_t entered_ns, blocked_ns;  // the call in hand
   std::int64_t timestamp_ns;            // of the frame in hand
   std::uint64_t trace_id, sequence;

@@ -230,6 +230,11 @@ bool Endpoint::find_ended(std::size_t port, Event& event) {
   return all;
 }
 
+void Endpoint::pause(std::size_t port, bool paused) noexcept {
+  for (Link& link : links_)
+    if (link.port == port) link.paused = paused;
+}
+
 Event Endpoint::next(std::size_t port, std::int64_t timeout_ns) {
   Event event;
   page_.end_work();
@@ -237,7 +242,7 @@ Event Endpoint::next(std::size_t port, std::int64_t timeout_ns) {
     for (std::size_t tried = 0; tried < links_.size(); ++tried) {
       Link& link = links_[next_link_];
       next_link_ = (next_link_ + 1) % links_.size();
-      if ((port != kAnyPort && link.port != port) || link.ended || !link.connected) continue;
+      if ((port != kAnyPort && link.port != port) || link.ended || link.paused || !link.connected) continue;
       if (take_from(link, event)) return true;
     }
     return find_ended(port, event);

@@ -54,6 +54,7 @@ class Endpoint {
   static constexpr std::size_t kAnyPort = ~std::size_t{0};
   Event next(std::size_t port = kAnyPort, std::int64_t timeout_ns = -1);
   bool ended(std::size_t port) const noexcept;
+  void pause(std::size_t port, bool paused) noexcept;  // its frames stay on their edges: next() passes over it
 
   bool stopping() const noexcept { return stopping_.load(std::memory_order_relaxed); }
   bool hung_up() const noexcept { return channel_.hung_up(); }
@@ -81,7 +82,7 @@ class Endpoint {
     std::size_t port = 0;
     bool feedback = false;  // not waited for at the end of the streams: it ends when this node does
     std::shared_ptr<InputEnd> end;
-    bool connected = false, ended = false;
+    bool connected = false, ended = false, paused = false;
   };
 
   void configure(ControlMessage&&);

@@ -354,6 +354,10 @@ void InputLink::release(const Slot& slot, std::uint64_t epoch) noexcept {
   state_->destroy_if_over(connection);
 }
 
+void InputLink::count_unmatched() noexcept {
+  if (state_ != nullptr && state_->current != nullptr) add(state_->current->memory.reader->unmatched, 1);
+}
+
 bool InputLink::has_unread() noexcept {
   Connection* const connection = state_ == nullptr ? nullptr : state_->settle();
   if (connection == nullptr) return false;

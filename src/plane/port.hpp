@@ -160,6 +160,7 @@ class InputLink {
 
   Status receive(Received* out) noexcept;
   void release(const Slot&, std::uint64_t epoch) noexcept;  // any thread
+  void count_unmatched() noexcept;  // a frame that was received found no partner: for the summary
   bool has_unread() noexcept;   // receive would not say empty, nor unknown_arena again
   void close() noexcept;        // reader_state := ended: the writer takes everything back
 
