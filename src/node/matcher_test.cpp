@@ -56,7 +56,7 @@ TEST(Matcher, says_when_the_first_gives_up_and_whether_it_has_room) {
 // ---- on the plane --------------------------------------------------------------------------------------------------------
 
 struct Joins : Node {
-  explicit Joins(Record& record) : record(record) {}
+  explicit Joins(Record& where) : record(where) {}
   void process_matched(const Matched& in) override {
     record.add(std::string(in["a"].text()) + "+" + std::string(in["b"].text()));
     if (has_output("out")) output("out").send(output("out").text("joined"));

@@ -126,7 +126,7 @@ class Connector {
  private:
   static std::string how_to_take_matched(const Node& node) {
     switch (node.kind) {
-      case NodeKind::stock: return "no stock node of that name does; remove 'match'";
+      case NodeKind::stock: return "stock nodes do; remove 'match'";
       case NodeKind::python: return "give its process() a parameter for each input: def process(self, audio: hawse.Audio, video: hawse.Video)";
       case NodeKind::program: break;
     }

@@ -30,21 +30,21 @@ TEST(Match, is_read_with_its_defaults_and_its_limits) {
 
 TEST(Match, needs_a_node_that_takes_several_frames_at_once) {
   EXPECT_THAT(TestProject().complaints(manifest("text/print", "{match: timestamp}", "a -> join, b -> join")),
-              ElementsAre("5:34: node 'join' takes one frame at a time: its inputs can't be matched | no stock node of that name does; remove 'match'"));
+              ElementsAre("5:36: node 'join' takes one frame at a time: its inputs can't be matched | stock nodes do; remove 'match'"));
   EXPECT_THAT(TestProject().complaints(manifest("'nodes.py:Recognise'", "{match: timestamp}", "a -> join, b -> join")),
-              ElementsAre("5:44: node 'join' takes one frame at a time: its inputs can't be matched | give its process() a parameter for each input: "
+              ElementsAre("5:46: node 'join' takes one frame at a time: its inputs can't be matched | give its process() a parameter for each input: "
                           "def process(self, audio: hawse.Audio, video: hawse.Video)"));
   EXPECT_THAT(TestProject().complaints(manifest("'nodes.py:Open'", "{match: timestamp}", kBoth)), IsEmpty()) << "what can't be seen is left open";
 }
 
 TEST(Match, needs_two_inputs) {
   EXPECT_THAT(TestProject().complaints(manifest("'nodes.py:Open'", "{match: timestamp}", "a -> join.x, b -> join.x")),
-              ElementsAre("5:39: node 'join' has one input, 'x': there is nothing to match it with | connect another input, or remove 'match'"));
+              ElementsAre("5:41: node 'join' has one input, 'x': there is nothing to match it with | connect another input, or remove 'match'"));
 }
 
 TEST(Match, keys_without_it_are_a_mistake) {
   EXPECT_THAT(TestProject().complaints(manifest("'nodes.py:Mix'", "{tolerance: 5ms}", kBoth)),
-              ElementsAre("5:50: 'tolerance' in inputs: of node 'join' has no meaning without match | add 'match: timestamp'"));
+              ElementsAre("5:52: 'tolerance' in inputs: of node 'join' has no meaning without match | add 'match: timestamp'"));
 }
 
 std::vector<std::string> in_background(const Pipeline& pipeline) {
