@@ -432,6 +432,47 @@ def test_a_timer_is_an_input_and_nobody_waits_for_its_end(bench: Bench, executor
     assert run.edge("says", "works")["received"] == 5
 
 
+def test_a_voice_agent_is_cut_short_by_a_flush(bench: Bench, executor: str) -> None:
+    bench.nodes("""
+        import time
+        class Listen(hawse.Node):
+            def setup(self) -> None:
+                self.n = 0
+            def produce(self) -> hawse.Text:
+                self.n += 1
+                if self.n == 1:
+                    return hawse.Text("a long story")
+                if self.n > 2:
+                    raise hawse.EndOfStream
+                time.sleep(0.3)
+                print("interrupts", time.monotonic_ns())
+                self.output.flush()
+                return hawse.Text("yes?")
+        class Speak(hawse.Node):
+            def process(self, text: hawse.Text) -> hawse.Text:
+                for n in range(1000 if "long" in text.text else 1):
+                    yield hawse.Text(f"{text.text} {n}")
+        class Play(hawse.Node):
+            def process(self, text: hawse.Text) -> None:
+                print("begins", text.text)
+                end = time.monotonic() + 0.05
+                while not self.interrupted and time.monotonic() < end:
+                    time.sleep(0.0005)
+            def flushed(self, port: str) -> None:
+                print("silent", time.monotonic_ns())
+    """)
+    names = ("Listen", "Speak", "Play")
+    bench.write({"nodes": {name.lower(): python_node(executor, name) for name in names}, "edges": ["listen -> speak -> play"]})
+    run = bench.run_ok()
+    said = [line.split()[0] if line.startswith("silent") else line for line in run.log("play")]
+    at = said.index("silent")
+    assert said[0] == "begins a long story 0" and said[at + 1:] == ["begins yes? 0"], "nothing of the story comes after the flush"
+    edge = run.edge("speak", "play")
+    assert edge["flushed"] > 0 and edge["dropped"] == 0 and edge["received"] == at + 1
+    began, silent = (next(int(line.split()[1]) for line in run.log(node) if line.startswith(word)) for node, word in (("listen", "interrupts"), ("play", "silent")))
+    print(f"{executor}: silent {(silent - began) / 1e6:.2f} ms after the interruption, through two nodes")
+
+
 def test_the_same_pipeline_moves_by_one_word(bench: Bench, executor: str) -> None:
     bench.nodes("""
         class Where(hawse.Node):

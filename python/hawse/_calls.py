@@ -52,7 +52,7 @@ class Calls:
         self._ports = self._declared | set(types) | {"out"}
         self._default = node.output.name
         self._loop: Any = None
-        if any(_code_flags(getattr(node, name, None)) & _ASYNC for name in ("setup", "process", "produce", "finish", "close")):
+        if any(_code_flags(getattr(node, name, None)) & _ASYNC for name in ("setup", "process", "produce", "flushed", "finish", "close")):
             self._event_loop()
         self.is_source = not hasattr(node, "process") and hasattr(node, "produce")
         if not self.is_source and not hasattr(node, "process"):
@@ -66,6 +66,10 @@ class Calls:
     def caller(self, port: str | None = None) -> Callable[[Any], Any]:
         """process() with a frame of that input; None: of the first one."""
         return _caller(self.node.process, self._inputs, port)
+
+    @property
+    def first_input(self) -> str:
+        return (_Parameters(self.node.process).names or self._inputs or ["in"])[0]
 
     def matched(self, ports: Sequence[str]) -> Callable[[list[Any]], Any]:
         """process() with one frame of each of these inputs."""
@@ -84,11 +88,16 @@ class Calls:
         elif hasattr(result, "__next__"):
             for item in result:
                 self._item(item)
+                if self.node._interrupted():
+                    result.close()
+                    return
         elif hasattr(result, "__await__"):
             self.deliver(self._await(result))
         elif hasattr(result, "__anext__"):
             for item in self._steps(result):
                 self._item(item)
+                if self.node._interrupted():
+                    return
         elif isinstance(result, list) or (isinstance(result, tuple) and not self._names_port(result)):
             for item in result:
                 self._item(item)
@@ -116,6 +125,10 @@ class Calls:
                 return
             except EndOfStream:
                 return
+
+    def flushed(self, port: str) -> bool:
+        """Whether the flush is to be passed on."""
+        return self._await(self.node.flushed(port)) is not False
 
     def finish(self) -> None:
         self.deliver(self.node.finish())

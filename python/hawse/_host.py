@@ -61,6 +61,7 @@ class Host:
         self._control = Control(fd)
         self._member = Member(self._control, exit_on_hangup=True)
         self._calls: _calls.Calls
+        self._matcher: Matcher | None = None
 
     def run(self) -> None:
         """To the end of the stream. Raises _Failed."""
@@ -107,12 +108,13 @@ class Host:
         outputs = Outputs()
         types: dict[str, tuple[str, ...]] = {}
         for port, described in zip(member.outputs, configuration["outputs"]):
-            outputs[port.name] = Output(port.name, port.build)
+            outputs[port.name] = Output(port.name, port.build, port.native.flush)
             kind = described.get("type") or "any"
             types[port.name] = () if kind == "any" else tuple(kind.split("|"))
         default = _calls.declared_outputs(node_class)[0]
         log = Log(member.log, configuration.get("log_level", "info"))
         node = _calls.make_node(node_class, configuration["node"], outputs, default, log, self._progress)
+        node._interrupted = member.loop.interrupted
         ports = {port.name: port for port in member.outputs}
 
         def emit(name: str, frame: Frame) -> None:
@@ -155,8 +157,21 @@ class Host:
                 frame = result = None  # the frame is given back before the wait for the next
             elif came == 0:
                 member.read_messages()
+            elif came == 3:
+                self._take_flush()
             else:
                 return
+
+    def _take_flush(self) -> None:
+        member = self._member
+        link, flush_id = member.loop.flush
+        port = member.link_inputs[link]
+        with _Phase("flushed"):
+            if self._matcher is not None:
+                self._matcher.clear(port)
+            if self._calls.flushed(member.input_names[port]):
+                for output in member.outputs:
+                    output.native.flush(flush_id)
 
     def _process_matched(self, rule: dict[str, int]) -> None:
         from hawse._match import Matcher
@@ -184,6 +199,8 @@ class Host:
             elif came == 1:
                 matcher.clear()
                 return
+            elif came == 3:
+                self._take_flush()
             else:
                 matcher.expire(monotonic_ns())
             came = None
@@ -197,8 +214,8 @@ class Host:
         found: Any = matcher.take()
         while found is not None:
             frames: Any = [frame for frame, _ in found]
+            loop.take_in_hand(*min(found, key=lambda item: item[0].timestamp_ns))  # what is sent takes the earliest time
             found = None
-            loop.take_in_hand(min(frames, key=lambda frame: frame.timestamp_ns))  # what is sent takes the earliest time
             loop.enter()
             result = process(frames)
             if result is not None:

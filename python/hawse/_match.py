@@ -56,10 +56,13 @@ class Matcher:
                 self._drop(held.popleft()[0])
         self._drop_if_over()
 
-    def clear(self) -> None:
-        for held in self._held:
+    def clear(self, index: int | None = None) -> None:
+        """Of one input, or of all."""
+        for held in self._held if index is None else [self._held[index]]:
             while held:
                 self._drop(held.popleft()[0])
+        if index is not None:
+            self._drop_if_over()
 
     def _drop_one_hopeless(self) -> bool:
         time = max(held[0][1] for held in self._held)

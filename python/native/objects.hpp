@@ -94,6 +94,10 @@ struct LoopObject {
   std::int64_t entered_ns, blocked_ns;  // the call in hand
   std::int64_t timestamp_ns;            // of the frame in hand
   std::uint64_t trace_id, sequence;
+  std::uint64_t heard[64];      // ids of the last flushes
+  std::uint32_t next_heard, flushed_link;
+  bool flush_came;
+  std::uint64_t flush_id;       // of the flush that next() said, by flushed_link
   bool has_frame;               // at least one frame came: timestamp_ns and trace_id mean something
 };
 
@@ -123,6 +127,9 @@ PyObject* raise_status(const char* what, Status status);
 void flush_abandoned(PortObject* port);
 std::uint64_t unread_on_blocking(const PortObject* port);  // most frames that a blocking link's reader has yet to read
 bool is_settled(PortObject* port);  // every reader has read everything and given it back, or is gone
+std::uint64_t new_id();         // never 0
+bool is_interrupted(const LoopObject* loop);  // a flush waits that it hasn't heard of. Null: false
+bool hear(LoopObject* loop, std::uint64_t flush_id);  // false: heard of before
 void frame_left(LoopObject* loop, std::uint64_t count);
 
 template <typename F>

@@ -76,7 +76,7 @@ class Supervised:
                                         stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         theirs.close()
         self.bell = self.fd(_plane.create_doorbell())
-        self.loop = _plane.Loop(self.bell, -1, 0)
+        self.loop = _plane.Loop(self.bell, -1, 0, False)
         self.loop.watch(self.socket.fileno(), self.bell, False)
 
     def connect(self):
@@ -203,12 +203,14 @@ class Supervised:
         _plane.ring(self.node_bell)
 
     def receive(self, timeout_s=60):
-        """(port name, frame) of whatever comes next; None when every output has ended."""
+        """(port name, frame) of whatever comes next, (port name, None) for a flush; None when every output has ended."""
         until = time.monotonic() + timeout_s
         while time.monotonic() < until:
             came = self.loop.next(50_000_000)
             if isinstance(came, tuple):
                 return self.outputs[came[1]], came[0]
+            if came == 3:
+                return self.outputs[self.loop.flush[0]], None
             if came == 1:
                 return None
             self.loop.messages()

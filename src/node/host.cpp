@@ -33,6 +33,7 @@ class HostContext : public Context {
   void progress(std::string_view what, std::uint64_t done, std::uint64_t total, std::string_view unit) override {
     endpoint_.progress(what, done, total, unit);
   }
+  bool interrupted() const noexcept override { return endpoint_.interrupted(); }
   bool stopping() const noexcept override { return endpoint_.stopping(); }
   bool sleep_until(std::int64_t monotonic_ns) override { return endpoint_.sleep_until(monotonic_ns); }
 
@@ -83,6 +84,7 @@ class Life {
 
  private:
   void live(const MakeNode& make) {
+    endpoint_.may_be_interrupted();
     endpoint_.open();
     phase_ = "import";
     const std::int64_t begin_ns = plane::monotonic_ns();
@@ -128,10 +130,9 @@ class Life {
       phase_ = "process";
       Event event = endpoint_.next();
       if (event.kind == Event::Kind::ended) return;
-      if (event.kind == Event::Kind::port_ended) {
-        node_->input_ended(ports[event.port]);
-        continue;
-      }
+      if (event.kind == Event::Kind::port_ended) node_->input_ended(ports[event.port]);
+      if (event.kind == Event::Kind::flushed) take_flush(event);
+      if (event.kind != Event::Kind::frame) continue;
       take_in_hand(event.frame.info());
       in_hand_ = event.frame;
       const Input input{ports[event.port], std::move(event.frame)};
@@ -139,6 +140,13 @@ class Life {
       in_hand_ = {};
       sequence_ = 0;
     }
+  }
+
+  void take_flush(const Event& event) {
+    phase_ = "flushed";
+    if (matcher_) matcher_->clear(event.port);
+    if (node_->flushed(endpoint_.input_ports()[event.port])) endpoint_.pass_on(event.flush_id);
+    phase_ = "process";
   }
 
   // What is sent from now on belongs to this frame.
@@ -160,6 +168,7 @@ class Life {
       const std::int64_t deadline_ns = matcher_->deadline_ns();
       Event event = endpoint_.next(Endpoint::kAnyPort, deadline_ns < 0 ? -1 : std::max<std::int64_t>(0, deadline_ns - plane::monotonic_ns()));
       if (event.kind == Event::Kind::ended) return;
+      if (event.kind == Event::Kind::flushed) take_flush(event);
       if (event.kind == Event::Kind::timed_out) matcher_->expire(plane::monotonic_ns());
       if (event.kind == Event::Kind::frame) {
         const std::int64_t timestamp_ns = event.frame.info().timestamp_ns;
@@ -177,7 +186,9 @@ class Life {
     take_in_hand(earliest->info());
     Matched matched;
     for (std::size_t i = 0; i < set_.size(); ++i) matched.inputs.push_back({endpoint_.input_ports()[i], set_[i]});
+    endpoint_.begin_work(*earliest);
     timed([&] { node_->process_matched(matched); });
+    endpoint_.page().end_work();
     set_.clear();
     sequence_ = 0;
   }

@@ -77,8 +77,12 @@ class Matcher {
   }
 
   void clear() {
-    for (Input& input : inputs_)
-      while (!input.held.empty()) drop_front(input);
+    for (std::size_t i = 0; i < inputs_.size(); ++i) clear(i);
+  }
+
+  void clear(std::size_t input) {
+    while (!inputs_[input].held.empty()) drop_front(inputs_[input]);
+    drop_if_over();
   }
 
  private:
@@ -117,8 +121,9 @@ class Matcher {
   }
 
   void drop_if_over() {
-    over_ = over_ || std::ranges::any_of(inputs_, [](const Input& input) { return input.ended && input.held.empty(); });
-    if (over_) clear();
+    if (over_ || std::ranges::none_of(inputs_, [](const Input& input) { return input.ended && input.held.empty(); })) return;
+    over_ = true;
+    clear();
   }
 
   MatchRule rule_;

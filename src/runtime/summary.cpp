@@ -69,6 +69,7 @@ json Session::edge_summary(const EdgeRun& edge) const {
           {"copies", total("copies", writer.copies)},
           {"dropped", total("dropped", writer.dropped)},
           {"given_again", total("given_again", writer.given_again)},
+          {"flushed", total("flushed", writer.flushed) + reader.flushed.load(std::memory_order_relaxed)},
           {"unmatched", total("unmatched", reader.unmatched)},
           {"waiting", edge.view.unread()},
           {"latency_ns", latency}};
