@@ -132,11 +132,11 @@ PyObject* loop_hung_up(PyObject* self, void*) {
 
 // ---- waiting --------------------------------------------------------------------------------------------------------------------
 
+bool is_passed_over(const LinkObject* link) { return link->ended || (link->paused && link->link.flush_waiting() == 0); }
+
 bool any_unread(LoopObject* loop) {
   for (std::uint32_t i = 0; i < loop->input_count; ++i)
-    if (loop->inputs[i]->paused && loop->inputs[i]->link.flush_waiting() != 0) return true;
-  for (std::uint32_t i = 0; i < loop->input_count; ++i)
-    if (!loop->inputs[i]->ended && !loop->inputs[i]->paused && loop->inputs[i]->link.has_unread()) return true;
+    if (!is_passed_over(loop->inputs[i]) && loop->inputs[i]->link.has_unread()) return true;
   return false;
 }
 
@@ -269,11 +269,9 @@ PyObject* with_index(PyObject* frame, std::uint32_t index) {
 // The link whose turn it is: of several one with a flush comes first.
 std::uint32_t first_link(const LoopObject* loop) {
   for (std::uint32_t i = 0; loop->input_count > 1 && i < loop->input_count; ++i)
-    if (loop->inputs[i]->link.flush_waiting() != 0) return i;
+    if (!loop->inputs[i]->ended && loop->inputs[i]->link.flush_waiting() != 0) return i;
   return loop->next;
 }
-
-bool is_passed_over(const LinkObject* link) { return link->ended || (link->paused && link->link.flush_waiting() == 0); }
 
 // next(timeout_ns) -> (Frame, link index); 0: look at the control messages (and, where `timed` is off, at which links have ended); 1: every input has
 // ended; 2: the timeout passed; 3: a flush came, see `flush`

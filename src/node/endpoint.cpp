@@ -245,7 +245,7 @@ bool Endpoint::find_ended(std::size_t port, Event& event) {
 // Of several links one with a flush comes first, whoever's turn it is.
 void Endpoint::prefer_flush(std::size_t port) noexcept {
   for (std::size_t i = 0; i < links_.size(); ++i)
-    if ((port == kAnyPort || links_[i].port == port) && links_[i].connected && links_[i].end->link.flush_waiting() != 0) next_link_ = i;
+    if ((port == kAnyPort || links_[i].port == port) && links_[i].connected && !links_[i].ended && links_[i].end->link.flush_waiting() != 0) next_link_ = i;
 }
 
 bool Endpoint::has_heard(std::uint64_t flush_id) const noexcept { return std::ranges::find(heard_, flush_id) != heard_.end(); }

@@ -125,7 +125,7 @@ TEST(Host, holds_no_more_of_an_input_than_it_may_and_loses_nothing_by_it) {
   Joined* joined = nullptr;
   auto late = scripted([&](Scripted& node) {
     node.on_produce = [&](Scripted& self) {
-      while (!begun.exchange(true) && joined->runtime.view(joined->edge_a).written() < 4 + 8) self.context().sleep_until(plane::monotonic_ns() + 1'000'000);
+      while (!begun.exchange(true) && joined->runtime.view(joined->edge_a).writer().frames.load() < 4 + 8) self.context().sleep_until(plane::monotonic_ns() + 1'000'000);
       OutFrame frame = self.output("out").text("b" + std::to_string(many[self.count]));
       frame.info().timestamp_ns = many[self.count++];
       self.output("out").send(std::move(frame));

@@ -126,10 +126,11 @@ void PortOutput::send(OutFrame frame) { send_with(frame, 0); }
 void PortOutput::send_with(OutFrame& frame, std::uint32_t copies) {
   OutFrame::Slot* slot = frame.slot();
   if (slot == nullptr) throw std::invalid_argument("send on output '" + name_ + "': the frame is empty (sent before, or moved from)");
-  if (slot->port == nullptr && slot->heap != nullptr) return port_->count_flushed();  // allocate() found no memory, and a flush waiting
-  if (slot->port != port_) throw std::invalid_argument("send on output '" + name_ + "': the frame was allocated on another output");
+  const bool is_void = endpoint_.interrupted();
+  const bool without_memory = slot->port == nullptr && is_void;  // allocate() found none, and a flush waiting
+  if (slot->port != port_ && !without_memory) throw std::invalid_argument("send on output '" + name_ + "': the frame was allocated on another output");
   if (ended_) throw std::logic_error("send on output '" + name_ + "': its stream has ended");
-  if (endpoint_.interrupted()) return port_->count_flushed();  // what is in hand is void
+  if (is_void) return port_->count_flushed();
   stamp(slot->info);
   write_header(slot->info, slot->bytes.size(), *slot->building.header);
   endpoint_.take_messages();
