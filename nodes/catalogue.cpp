@@ -8,7 +8,7 @@
 namespace hawse::nodes {
 
 std::vector<StockEntry> catalogue() {
-  return {json_lines(), media_sink(), media_source(), test_sink(), test_source(), text_print(), text_srt()};
+  return {timer(), json_lines(), media_sink(), media_source(), test_sink(), test_source(), text_print(), text_srt()};
 }
 
 const StockEntry* find(const std::vector<StockEntry>& entries, std::string_view name) {

@@ -14,5 +14,6 @@ StockEntry test_sink();
 StockEntry test_source();
 StockEntry text_print();
 StockEntry text_srt();
+StockEntry timer();
 
 }  // namespace hawse::nodes

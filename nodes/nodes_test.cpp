@@ -4,6 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <chrono>
 #include <nlohmann/json.hpp>
 
 #include "base/files.hpp"
@@ -65,6 +67,73 @@ INSTANTIATE_TEST_SUITE_P(, TestSource,
                                          std::pair{"image", Json{{"count", 50}, {"type", "image"}}}, std::pair{"empty", Json{{"count", 50}, {"shape", {0}}}},
                                          std::pair{"paced", Json{{"count", 50}, {"rate_hz", 1000}}}),
                          [](const auto& tested) { return tested.param.first; });
+
+// What a timer sent, and whether its numbers account for every tick.
+std::vector<Json> ticks_of(const std::vector<Kept>& kept) {
+  std::vector<Json> ticks;
+  std::int64_t last = 0;
+  for (const Kept& frame : kept) {
+    ticks.push_back(Json::parse(std::string(reinterpret_cast<const char*>(frame.bytes.data()), frame.bytes.size())));
+    EXPECT_EQ(frame.info.type, FrameType::json);
+    EXPECT_EQ(ticks.back().at("tick").get<std::int64_t>(), last + 1 + ticks.back().at("missed").get<std::int64_t>());
+    last = ticks.back().at("tick");
+  }
+  return ticks;
+}
+
+TEST(Timer, ticks_on_a_grid_that_does_not_drift) {
+  Bench bench;
+  std::vector<Kept> kept;
+  const auto source = bench.stock("hawse/timer", {{"every", "2ms"}, {"count", 51}});
+  const auto sink = bench.runtime.add("sink", bench.keeping(kept));
+  bench.runtime.connect(source, "out", sink, "in");
+  bench.runtime.start();
+  EXPECT_EQ(bench.runtime.wait(source), 0) << bench.failure(source);
+  EXPECT_EQ(bench.runtime.wait(sink), 0);
+  const std::vector<Json> ticks = ticks_of(kept);
+  ASSERT_EQ(kept.size(), 51u);
+  std::vector<std::int64_t> off_ns;
+  for (std::size_t i = 0; i < kept.size(); ++i) {
+    EXPECT_EQ(kept[i].info.duration_ns, 2'000'000);
+    off_ns.push_back(std::abs(kept[i].info.timestamp_ns - kept[0].info.timestamp_ns - (ticks[i].at("tick").get<std::int64_t>() - 1) * 2'000'000));
+  }
+  std::ranges::nth_element(off_ns, off_ns.begin() + 25);
+  EXPECT_LT(off_ns[25], 1'000'000) << "half a tick: what a preemption between two looks at a clock adds is no drift";
+}
+
+TEST(Timer, leaves_out_the_ticks_that_a_full_edge_kept_it_from_and_says_how_many) {
+  Bench bench;
+  const auto source = bench.stock("hawse/timer", {{"every", "1ms"}, {"count", 6}});
+  std::vector<Kept> kept;
+  const auto sink = bench.runtime.add("sink", [&]() -> std::unique_ptr<Node> {
+    struct Slow : Node {
+      std::vector<Kept>& into;
+      explicit Slow(std::vector<Kept>& where) : into(where) {}
+      void process(const Input& in) override {
+        into.push_back({in.frame.info(), {in.frame.bytes().begin(), in.frame.bytes().end()}});
+        context().sleep_until(std::chrono::steady_clock::now().time_since_epoch().count() + 20'000'000);
+      }
+    };
+    return std::make_unique<Slow>(kept);
+  });
+  bench.runtime.connect(source, "out", sink, "in", 1);
+  bench.runtime.start();
+  EXPECT_EQ(bench.runtime.wait(sink), 0);
+  const std::vector<Json> ticks = ticks_of(kept);
+  ASSERT_EQ(ticks.size(), 6u);
+  EXPECT_GT(ticks.back().at("tick").get<int>(), 6) << "missed ticks are not made up for";
+}
+
+TEST(Timer, ends_when_it_is_stopped) {
+  Bench bench;
+  const auto source = bench.stock("hawse/timer", {{"every", "1h"}});
+  const auto sink = bench.stock("test/sink");
+  bench.runtime.connect(source, "out", sink, "in");
+  bench.runtime.start();
+  bench.runtime.stop(source);
+  EXPECT_EQ(bench.runtime.wait(source), 0);
+  EXPECT_EQ(bench.runtime.wait(sink), 0);
+}
 
 TEST(TestSink, fails_on_a_frame_that_is_not_what_was_sent) {
   Bench bench;

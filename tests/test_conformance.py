@@ -378,6 +378,101 @@ def test_leased_frames_stay_valid_for_as_long_as_a_view_lives(bench: Bench, exec
     assert bench.run_ok().log("keeps") == ["kept 300 bad []"]
 
 
+PAIRS = """
+    class Times(hawse.Node):
+        def setup(self, times: list) -> None:
+            self.times = times
+        def produce(self) -> hawse.Text:
+            for time in self.times:
+                yield hawse.Text(f"{self.id}{time}", timestamp_ns=time * 1_000_000)
+    class Pair(hawse.Node):
+        def process(self, a: hawse.Text, b: hawse.Text) -> hawse.Text:
+            return hawse.Text(f"{a.text}+{b.text}")
+    class Collect(hawse.Node):
+        def process(self, text: hawse.Text) -> None:
+            print(text.text, text.timestamp_ns // 1_000_000)
+"""
+
+
+def test_matched_inputs_come_together_and_what_has_no_partner_is_counted(bench: Bench, executor: str) -> None:
+    bench.nodes(PAIRS)
+    bench.write({"nodes": {"a": python_node(executor, "Times", params={"times": [100, 200, 300, 500, 600, 700]}),
+                           "b": python_node(executor, "Times", params={"times": [110, 290, 400, 510]}),
+                           "pair": python_node(executor, "Pair", inputs={"match": "timestamp", "tolerance": "20ms", "wait": "60s", "hold": 4}),
+                           "collect": python_node(executor, "Collect")}, "edges": ["a -> pair.a", "b -> pair.b", "pair -> collect"]})
+    run = bench.run_ok()
+    assert run.log("collect") == ["a100+b110 100", "a300+b290 290", "a500+b510 500"]
+    assert run.node("pair")["unmatched"] == {"a": 3, "b": 1}
+    assert (run.edge("a", "pair")["unmatched"], run.edge("b", "pair")["unmatched"]) == (3, 1)
+    assert run.node("pair")["frames_in"] == 10 and run.edge("a", "pair")["received"] == 6
+
+
+def test_a_timer_is_an_input_and_nobody_waits_for_its_end(bench: Bench, executor: str) -> None:
+    bench.nodes("""
+        class Works(hawse.Node):
+            def setup(self) -> None:
+                self.ticks = []
+            def process(self, text: hawse.Text = None, tick: hawse.Json = None) -> None:
+                if tick is not None:
+                    self.ticks.append((tick.value["tick"], tick.value["missed"]))
+            def finish(self) -> None:
+                print(len(self.ticks) > 0, all(b[0] == a[0] + 1 + b[1] for a, b in zip(self.ticks, self.ticks[1:])))
+        class Says(hawse.Node):
+            def produce(self) -> hawse.Text:
+                import time
+                for n in range(5):
+                    time.sleep(0.02)
+                    yield hawse.Text(str(n))
+    """)
+    timer = {"node": "hawse/timer", "params": {"every": "5ms"}, "executor": "thread" if executor == "process" else "container"}
+    bench.write({"nodes": {"says": python_node(executor, "Says"), "timer": timer, "works": python_node(executor, "Works")},
+                 "edges": ["says -> works.text", "timer -> works.tick"]})
+    run = bench.run_ok()
+    assert run.log("works") == ["True True"]
+    assert run.edge("says", "works")["received"] == 5
+
+
+def test_a_voice_agent_is_cut_short_by_a_flush(bench: Bench, executor: str) -> None:
+    bench.nodes("""
+        import time
+        class Listen(hawse.Node):
+            def setup(self) -> None:
+                self.n = 0
+            def produce(self) -> hawse.Text:
+                self.n += 1
+                if self.n == 1:
+                    return hawse.Text("a long story")
+                if self.n > 2:
+                    raise hawse.EndOfStream
+                time.sleep(0.3)
+                print("interrupts", time.monotonic_ns())
+                self.output.flush()
+                return hawse.Text("yes?")
+        class Speak(hawse.Node):
+            def process(self, text: hawse.Text) -> hawse.Text:
+                for n in range(1000 if "long" in text.text else 1):
+                    yield hawse.Text(f"{text.text} {n}")
+        class Play(hawse.Node):
+            def process(self, text: hawse.Text) -> None:
+                print("begins", text.text)
+                end = time.monotonic() + 0.05
+                while not self.interrupted and time.monotonic() < end:
+                    time.sleep(0.0005)
+            def flushed(self, port: str) -> None:
+                print("silent", time.monotonic_ns())
+    """)
+    names = ("Listen", "Speak", "Play")
+    bench.write({"nodes": {name.lower(): python_node(executor, name) for name in names}, "edges": ["listen -> speak -> play"]})
+    run = bench.run_ok()
+    said = [line.split()[0] if line.startswith("silent") else line for line in run.log("play")]
+    at = said.index("silent")
+    assert said[0] == "begins a long story 0" and said[at + 1:] == ["begins yes? 0"], "nothing of the story comes after the flush"
+    edge = run.edge("speak", "play")
+    assert edge["flushed"] > 0 and edge["dropped"] == 0 and edge["received"] == at + 1
+    began, silent = (next(int(line.split()[1]) for line in run.log(node) if line.startswith(word)) for node, word in (("listen", "interrupts"), ("play", "silent")))
+    print(f"{executor}: silent {(silent - began) / 1e6:.2f} ms after the interruption, through two nodes")
+
+
 def test_the_same_pipeline_moves_by_one_word(bench: Bench, executor: str) -> None:
     bench.nodes("""
         class Where(hawse.Node):

@@ -43,6 +43,34 @@ def test_a_session_takes_and_gives_frames(bench: Bench, executor: str) -> None:
         assert session.wait() == 0
 
 
+@pytest.mark.parametrize("executor", EXECUTORS)
+def test_a_session_flushes_and_hears_of_a_flush(bench: Bench, executor: str) -> None:
+    bench.nodes("""
+        import time
+        class Echo(hawse.Node):
+            def process(self, text: hawse.Text) -> hawse.Text:
+                yield hawse.Text(f"{text.text} 1")
+                while text.text == "old" and not self.interrupted:
+                    time.sleep(0.001)
+                yield hawse.Text(f"{text.text} 2")
+    """)
+    manifest = bench.write({"inputs": {"mic": "echo.text"}, "outputs": {"said": "echo"}, "nodes": {"echo": {"node": "nodes.py:Echo", "executor": executor}}, "edges": []})
+    heard: list[str] = []
+    with hawse.Pipeline(manifest).start(on_flush=heard.append) as session:
+        session.send("mic", "old")
+        assert session.receive("said", timeout=60).text == "old 1"
+        for n in range(3):
+            session.send("mic", f"void {n}")
+        session.flush("mic")
+        session.send("mic", "new")
+        assert [session.receive("said", timeout=60).text for _ in range(2)] == ["new 1", "new 2"]
+        assert heard == ["said"]
+        session.end("mic")
+        assert session.wait() == 0
+        summary = next(event for event in session.events if event["event"] == "summary")
+        assert [edge["flushed"] for edge in summary["edges"] if edge["to"] == "echo.text"] == [3]
+
+
 def test_a_session_works_with_asyncio(bench: Bench) -> None:
     async def talk() -> list[str]:
         got = []

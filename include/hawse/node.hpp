@@ -2,12 +2,15 @@
 //
 // Write a node in C++.
 //
-// Order of calls. setup() once; then, for a node with inputs, process() once a frame until every input has ended; for a source (no inputs),
+// Order of calls. setup() once; then, for a node with inputs, process() once a frame until every input has ended (process_matched() once a set of
+//                 frames that belong together, where the manifest asks for that with inputs: {match: timestamp}); for a source (no inputs),
 // produce() again and again until it returns false or the run is stopped; then finish() once; close() last, also after a failure.
 // Threading.      All calls come from one thread of the node. Only Frame handles may travel to others.
 // Failure.        Any exception that leaves one of these is the node's failure: reported with its text, handled by the restart policy, and
 //                 nobody else's business.
 // Blocking.       output().send() waits where a `block` edge is full; it throws Stopped when the run is killed meanwhile. Let it pass.
+// Flush.          output().flush() overtakes what was sent: what its readers haven't taken yet is void, and flushed() is the next call that each gets.
+//                 While a flush waits, interrupted() is true, and what is sent is void as well: given up, counted as flushed, never waited with.
 //
 //   class Gain : public hawse::Node {
 //     void setup(const hawse::Params& params) override { gain_ = params.number("gain"); }
@@ -61,6 +64,12 @@ struct Input {
   Frame frame;
 };
 
+// Frames that belong together: one of every connected input, where the manifest says inputs: {match: timestamp}.
+struct Matched {
+  std::vector<Input> inputs;
+  const Frame& operator[](std::string_view port) const;  // throws std::out_of_range where no edge leads into that port
+};
+
 class Output {
  public:
   virtual ~Output() = default;
@@ -69,6 +78,8 @@ class Output {
   virtual bool connected() const noexcept = 0;                     // some edge still reads this port
   // A forwarded frame: given to this port's readers. Costs one copy of the payload (another node's arena), and is counted as such.
   virtual void forward(const Frame&) = 0;
+  // What was sent and not yet taken is void, and the next that this port's readers hear of is the flush.
+  virtual void flush() = 0;
 
   OutFrame audio(std::uint64_t samples, std::uint64_t channels, std::uint32_t rate, Dtype = Dtype::float32);
   OutFrame video(std::uint64_t height, std::uint64_t width, PixelFormat, std::uint32_t rate_numerator, std::uint32_t rate_denominator);
@@ -90,6 +101,7 @@ class Context {
   virtual bool has_input(std::string_view port) const noexcept = 0;  // some edge leads into it
   virtual void log(LogLevel, std::string_view text) = 0;
   virtual void progress(std::string_view what, std::uint64_t done, std::uint64_t total, std::string_view unit) = 0;
+  virtual bool interrupted() const noexcept = 0;               // a flush waits: what is in hand is void, flushed() comes next
   virtual bool stopping() const noexcept = 0;                  // asked to end: a source should return soon
   virtual bool sleep_until(std::int64_t monotonic_ns) = 0;     // for sources with a rate; false: stopping
 };
@@ -99,7 +111,10 @@ class Node {
   virtual ~Node() = default;
   virtual void setup(const Params&) {}
   virtual void process(const Input&) {}
+  virtual void process_matched(const Matched&);  // a node that has it says "matched": true in its signature
   virtual bool produce() { return false; }
+  // A flush came into that port: drop what you hold of it. True: it is passed on to all outputs.
+  virtual bool flushed(std::string_view /*port*/) { return true; }
   virtual void input_ended(std::string_view /*port*/) {}  // all edges into that port have ended
   virtual void finish() {}
   virtual void close() {}
@@ -111,6 +126,7 @@ class Node {
   bool has_input(std::string_view port) const noexcept { return context_->has_input(port); }
   bool has_output(std::string_view port) const noexcept { return context_->output(port) != nullptr; }
   Output& output(std::string_view port);  // an unconnected one accepts and drops everything
+  bool interrupted() const noexcept { return context_->interrupted(); }
   Context& context() noexcept { return *context_; }
   void log(LogLevel level, std::string_view text) { context_->log(level, text); }
 

@@ -12,6 +12,7 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -33,6 +34,8 @@ class Session {
   // Waits for the next frame; nullopt at the end of the stream. With a timeout, nullopt too when it passes: see ended().
   std::optional<Frame> receive(const std::string& name, std::optional<std::chrono::nanoseconds> timeout = {});
   bool ended(const std::string& name) const;
+  // Called from receive() where a node has flushed what leads to that output: what had come and wasn't received yet is dropped.
+  void on_flush(std::function<void(const std::string& name)>);
   void stop();                                 // in order, within the grace period
   int wait();                                  // to the end; the exit code `hawse run` would have
  private:

@@ -40,8 +40,11 @@ def declared_outputs(node_class: type[Node]) -> list[str]:
 class Calls:
     """Drives one node object."""
 
-    def __init__(self, node: Node, inputs: Sequence[str], types: dict[str, tuple[str, ...]], emit: Emit) -> None:
-        """inputs: names of the connected inputs. types: connected output to the frame types it may carry, () for any."""
+    def __init__(self, node: Node, inputs: Sequence[str], types: dict[str, tuple[str, ...]], emit: Emit, matched: bool = False) -> None:
+        """inputs: names of the connected inputs. types: connected output to the frame types it may carry, () for any.
+
+        matched: process() gets a frame of every input at once.
+        """
         self.node = node
         self._emit = emit
         self._types = types
@@ -49,20 +52,28 @@ class Calls:
         self._ports = self._declared | set(types) | {"out"}
         self._default = node.output.name
         self._loop: Any = None
-        if any(_code_flags(getattr(node, name, None)) & _ASYNC for name in ("setup", "process", "produce", "finish", "close")):
+        if any(_code_flags(getattr(node, name, None)) & _ASYNC for name in ("setup", "process", "produce", "flushed", "finish", "close")):
             self._event_loop()
         self.is_source = not hasattr(node, "process") and hasattr(node, "produce")
         if not self.is_source and not hasattr(node, "process"):
             raise TypeError(f"{type(node).__name__} has neither process() nor produce()")
-        # process[i](frame) calls the node with a frame of inputs[i]
+        # process[i](frame) calls the node with a frame of inputs[i]; where they are matched, process[0](frames) with one of each
         self._inputs = list(type(node).inputs) or list(inputs)
-        self.process = [] if self.is_source else [self.caller(port) for port in inputs]
+        self.process = [] if self.is_source else [self.matched(inputs)] if matched else [self.caller(port) for port in inputs]
 
     # ---- calls ----------------------------------------------------------------------------------------------------------
 
     def caller(self, port: str | None = None) -> Callable[[Any], Any]:
         """process() with a frame of that input; None: of the first one."""
         return _caller(self.node.process, self._inputs, port)
+
+    @property
+    def first_input(self) -> str:
+        return (_Parameters(self.node.process).names or self._inputs or ["in"])[0]
+
+    def matched(self, ports: Sequence[str]) -> Callable[[list[Any]], Any]:
+        """process() with one frame of each of these inputs."""
+        return _matched_caller(self.node.process, list(ports))
 
     def setup(self, params: dict[str, Any]) -> None:
         hints = getattr(self.node.setup, "__annotations__", {})
@@ -77,11 +88,16 @@ class Calls:
         elif hasattr(result, "__next__"):
             for item in result:
                 self._item(item)
+                if self.node._interrupted():
+                    result.close()
+                    return
         elif hasattr(result, "__await__"):
             self.deliver(self._await(result))
         elif hasattr(result, "__anext__"):
             for item in self._steps(result):
                 self._item(item)
+                if self.node._interrupted():
+                    return
         elif isinstance(result, list) or (isinstance(result, tuple) and not self._names_port(result)):
             for item in result:
                 self._item(item)
@@ -109,6 +125,10 @@ class Calls:
                 return
             except EndOfStream:
                 return
+
+    def flushed(self, port: str) -> bool:
+        """Whether the flush is to be passed on."""
+        return self._await(self.node.flushed(port)) is not False
 
     def finish(self) -> None:
         self.deliver(self.node.finish())
@@ -237,6 +257,20 @@ def _caller(process: Callable[..., Any], ports: list[str], port: str | None) -> 
 
     def call(frame: Any) -> Any:
         return process(**{port: frame}, **others)
+
+    return call
+
+
+def _matched_caller(process: Callable[..., Any], ports: list[str]) -> Callable[[list[Any]], Any]:
+    """process with a frame for each of `ports`, None for further parameters without a default."""
+    takes = _Parameters(process)
+    missing = [port for port in ports if port not in takes.names]
+    if missing and not takes.any_keyword:
+        raise TypeError(f"inputs are matched, and process() has no parameter for {', '.join(map(repr, missing))}; it has {', '.join(takes.names) or 'none'}")
+    others: dict[str, Any] = {name: None for name in takes.names if name not in ports and name not in takes.defaults}
+
+    def call(frames: list[Any]) -> Any:
+        return process(**dict(zip(ports, frames)), **others)
 
     return call
 

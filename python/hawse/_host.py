@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
-from time import perf_counter_ns
+from time import monotonic_ns, perf_counter_ns
 
 from hawse import _calls, _plane
 from hawse._messages import Control
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from typing import Any, Callable
 
     from hawse._frames import Frame
+    from hawse._match import Matcher
     from hawse._node import Node
 
 PROTOCOL = 1
@@ -60,6 +61,7 @@ class Host:
         self._control = Control(fd)
         self._member = Member(self._control, exit_on_hangup=True)
         self._calls: _calls.Calls
+        self._matcher: Matcher | None = None
 
     def run(self) -> None:
         """To the end of the stream. Raises _Failed."""
@@ -106,12 +108,13 @@ class Host:
         outputs = Outputs()
         types: dict[str, tuple[str, ...]] = {}
         for port, described in zip(member.outputs, configuration["outputs"]):
-            outputs[port.name] = Output(port.name, port.build)
+            outputs[port.name] = Output(port.name, port.build, port.native.flush)
             kind = described.get("type") or "any"
             types[port.name] = () if kind == "any" else tuple(kind.split("|"))
         default = _calls.declared_outputs(node_class)[0]
         log = Log(member.log, configuration.get("log_level", "info"))
         node = _calls.make_node(node_class, configuration["node"], outputs, default, log, self._progress)
+        node._interrupted = member.loop.interrupted
         ports = {port.name: port for port in member.outputs}
 
         def emit(name: str, frame: Frame) -> None:
@@ -119,7 +122,7 @@ class Host:
             if port is not None:
                 port.send(frame)
 
-        return _calls.Calls(node, member.input_names, types, emit)
+        return _calls.Calls(node, member.input_names, types, emit, bool(configuration.get("match")))
 
     def _progress(self, what: str, done: int, total: int = 0, unit: str = "") -> None:
         self._control.send({"type": "progress", "what": clean(what), "done": int(done), "total": int(total), "unit": unit})
@@ -132,7 +135,11 @@ class Host:
                 self._produce()
         else:
             with _Phase("process"):
-                self._process()
+                match = self._member.configuration.get("match")
+                if match:
+                    self._process_matched(match)
+                else:
+                    self._process()
 
     def _process(self) -> None:
         calls, member, loop = self._calls, self._member, self._member.loop
@@ -150,8 +157,72 @@ class Host:
                 frame = result = None  # the frame is given back before the wait for the next
             elif came == 0:
                 member.read_messages()
+            elif came == 3:
+                self._take_flush()
             else:
                 return
+
+    def _take_flush(self) -> None:
+        member = self._member
+        link, flush_id = member.loop.flush
+        port = member.link_inputs[link]
+        with _Phase("flushed"):
+            if self._matcher is not None:
+                self._matcher.clear(port)
+            if self._calls.flushed(member.input_names[port]):
+                for output in member.outputs:
+                    output.native.flush(flush_id)
+
+    def _process_matched(self, rule: dict[str, int]) -> None:
+        from hawse._match import Matcher
+        member, loop = self._member, self._member.loop
+        loop.timed = False  # a call is what is timed, not a frame
+        of_input: list[list[_plane.InputLink]] = [[] for _ in member.input_names]
+        for link, index in zip(member.links, member.link_inputs):
+            of_input[index].append(link)
+        # (frame, link number): one that finds no partner is given back as soon as nobody here refers to it
+        self._matcher = matcher = Matcher(len(of_input), rule["tolerance_ns"], rule["wait_ns"], rule["hold"],
+                                          lambda item: member.links[item[1]].count_unmatched())
+        ended: set[int] = set()
+        while True:
+            self._process_sets(matcher)
+            for index, links in enumerate(of_input):
+                room = matcher.has_room(index)
+                for link in links:
+                    link.paused = not room
+            deadline_ns = matcher.deadline_ns()
+            came: Any = loop.next(-1 if deadline_ns is None else max(0, deadline_ns - monotonic_ns()))
+            if came.__class__ is tuple:
+                matcher.add(member.link_inputs[came[1]], came, came[0].timestamp_ns, monotonic_ns())
+            elif came == 0:
+                member.read_messages()
+            elif came == 1:
+                matcher.clear()
+                return
+            elif came == 3:
+                self._take_flush()
+            else:
+                matcher.expire(monotonic_ns())
+            came = None
+            for index, links in enumerate(of_input):
+                if index not in ended and all([link.ended for link in links]):
+                    ended.add(index)
+                    matcher.end(index)
+
+    def _process_sets(self, matcher: Matcher) -> None:
+        loop, process = self._member.loop, self._calls.process[0]
+        found: Any = matcher.take()
+        while found is not None:
+            frames: Any = [frame for frame, _ in found]
+            loop.take_in_hand(*min(found, key=lambda item: item[0].timestamp_ns))  # what is sent takes the earliest time
+            found = None
+            loop.enter()
+            result = process(frames)
+            if result is not None:
+                self._calls.deliver(result)
+            frames = result = None
+            loop.leave()
+            found = matcher.take()
 
     def _produce(self) -> None:
         member, loop = self._member, self._member.loop

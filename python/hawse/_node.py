@@ -51,6 +51,8 @@ class Node:
         (dicts of name to frame class) say so where annotations can't; several outputs are `yield "port", frame`.
     Results. process(), produce() and finish() may return a frame, several (list or tuple), or nothing; be a generator; or be `async` in either
         form. str, dict, bytes and arrays are taken as Text, Json, Bytes and Tensor.
+    Flush. `self.output.flush()` overtakes what was sent: what its readers haven't taken yet is void, and flushed() is the next call that each gets.
+        While a flush waits, `self.interrupted` is True, a generator ends at its next yield, and what is sent is void as well.
     Threads. All calls come from the node's main thread, one after the other. Frames may travel to other threads; outputs may not.
     Failure. An exception that leaves one of these is the node's failure: reported with its traceback, handled by the restart policy.
     """
@@ -66,17 +68,28 @@ class Node:
     progress: Callable[..., None]
     """progress(what, done, total=0, unit=""): shown as a bar while something takes long, a model's load say."""
 
+    _interrupted: Callable[[], bool] = staticmethod(lambda: False)
+
+    @property
+    def interrupted(self) -> bool:
+        """A flush waits: the frame in hand is void, and flushed() is called as soon as this call returns."""
+        return self._interrupted()
+
     if TYPE_CHECKING:
         # Every node has its own parameters and results, so these have no signature in common.
         setup: Callable[..., Any]
         process: Callable[..., Any]
         produce: Callable[..., Any]
+        flushed: Callable[..., Any]
         finish: Callable[..., Any]
         close: Callable[..., Any]
     else:
 
         def setup(self):
             """Loads what the node needs. Its parameters are the node's params; the manifest is checked against this signature."""
+
+        def flushed(self, port):
+            """A flush came into that input: drop what you hold of it. It is passed on to all outputs, unless this gives False."""
 
         def finish(self):
             """The end of the stream: gives what is left."""

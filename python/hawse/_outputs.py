@@ -30,11 +30,16 @@ def build_locally(spec: Spec) -> _plane.Frame:
 class Output:
     """One output port as its node sees it. Sizes are checked; MemoryError where the pipeline's limit for this node's frames is reached."""
 
-    __slots__ = ("name", "_build")
+    __slots__ = ("name", "_build", "_flush")
 
-    def __init__(self, name: str, build: Build) -> None:
+    def __init__(self, name: str, build: Build, flush: Callable[[], None] = lambda: None) -> None:
         self.name = name
         self._build = build
+        self._flush = flush
+
+    def flush(self) -> None:
+        """What was sent and not yet taken is void, and the next that this port's readers hear of is the flush: their flushed() is called."""
+        self._flush()
 
     def audio(self, *, samples: int, channels: int = 1, rate: int, timestamp_ns: int | None = None, duration_ns: int | None = None,
               dtype: Any = "float32") -> Audio:

@@ -53,12 +53,15 @@ class OutPort:
     def build(self, spec: Spec) -> _plane.Frame:
         frame = self.native.build(*spec)
         while isinstance(frame, int):
+            if frame == _plane.NO_SLOT and self._member.loop.interrupted():  # send() will drop it
+                from hawse._outputs import build_locally
+                return build_locally(spec)
             self.make_way(frame, spec[6])
             frame = self.native.build(*spec)
         return frame
 
     def send(self, frame: _plane.Frame) -> None:
-        """Waits where a blocking edge is full."""
+        """Waits where a blocking edge is full. While a flush waits, the frame is given up and counted (native/send.cpp)."""
         status = self.native.send(frame)
         while status:
             self.make_way(status, frame.nbytes)

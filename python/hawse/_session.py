@@ -78,12 +78,15 @@ class Pipeline:
         self._arguments += [argument for kind in kinds for argument in ("--executor", kind)]
         self._arguments += ["--log-level", log_level]
 
-    def start(self, on_event: Callable[[dict[str, Any]], None] | None = None) -> Session:
+    def start(self, on_event: Callable[[dict[str, Any]], None] | None = None, on_flush: Callable[[str], None] | None = None) -> Session:
         """Starts it and returns when every node is ready. on_event: called from a thread of the session with each event (docs/events.md).
+
+        on_flush: called with an output's name, by the thread that receives, where a node has flushed what leads to it: what had come and wasn't received
+        yet is dropped. It must not use the session.
 
         Raises PipelineError with the run's own text where it can't start, FileNotFoundError where there is no `hawse` command.
         """
-        return Session([find_command(), "run", self.file, "--json", *self._arguments], on_event)
+        return Session([find_command(), "run", self.file, "--json", *self._arguments], on_event, on_flush)
 
     def run(self) -> None:
         """Runs it to its end, for a pipeline without inputs and outputs. Raises PipelineError if it fails."""
@@ -187,7 +190,8 @@ class Session:
     As a context manager it is stopped in order at the end (at once, if an exception leaves the block), and a run that failed raises PipelineError.
     """
 
-    def __init__(self, command: list[str], on_event: Callable[[dict[str, Any]], None] | None = None) -> None:
+    def __init__(self, command: list[str], on_event: Callable[[dict[str, Any]], None] | None = None,
+                 on_flush: Callable[[str], None] | None = None) -> None:
         import socket
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._control = Control(ours.detach())
@@ -202,6 +206,7 @@ class Session:
         self._waiting: dict[int, collections.deque[Frame]] = {}
         self._outputs: dict[str, Output] = {}
         self._ports: dict[str, OutPort] = {}
+        self._on_flush = on_flush
         self._exit_code: int | None = None
         self._ending = threading.Lock()
         self._stopped = False
@@ -299,6 +304,13 @@ class Session:
             if gone:
                 raise self._failure()
 
+    def flush(self, name: str) -> None:
+        """What was sent into that input and not yet taken is void, and the next that its readers hear of is the flush."""
+        port = self._port(name)
+        self._check()
+        with self._turn:
+            port.native.flush()
+
     def end(self, name: str | None = None) -> None:
         """The end of an input's stream; of all inputs if none is named."""
         ports = list(self._ports.values()) if name is None else [self._port(name)]
@@ -357,10 +369,17 @@ class Session:
         return True
 
     def _take_frames(self, timeout_ns: int) -> None:
-        came = self._member.loop.next(timeout_ns)
-        while isinstance(came, tuple):
-            self._waiting[self._member.link_inputs[came[1]]].append(came[0])  # type: ignore[arg-type]
-            came = self._member.loop.next(0)
+        member = self._member
+        came = member.loop.next(timeout_ns)
+        while isinstance(came, tuple) or came == 3:
+            if isinstance(came, tuple):
+                self._waiting[member.link_inputs[came[1]]].append(came[0])  # type: ignore[arg-type]
+            else:
+                index = member.link_inputs[member.loop.flush[0]]
+                self._waiting[index].clear()
+                if self._on_flush is not None:
+                    self._on_flush(member.input_names[index])
+            came = member.loop.next(0)
 
     def _has_ended(self, index: int) -> bool:
         links = [link for link, of in zip(self._member.links, self._member.link_inputs) if of == index]

@@ -18,7 +18,7 @@ from hawse._outputs import Output, Outputs, build_locally
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import TracebackType
-    from typing import Any, Generator, Iterable, Optional
+    from typing import Any, Callable, Generator, Iterable, Optional
 
     from hawse._frames import Frame
     from hawse._node import Node
@@ -34,7 +34,7 @@ class Harness:
             given += speech.finish()
 
     What it gives comes as a list of frames, in order; of a class that declares more than one output, as (port, frame).
-    `log` has the node's log lines as (level, text).
+    `flushes` has the names of the outputs that it flushed. `log` has the node's log lines as (level, text).
     """
 
     def __init__(self, node_class: type[Node], /, *, node_id: str = "test", **params: Any) -> None:
@@ -46,7 +46,8 @@ class Harness:
         self._sent: dict[str, int] = {}
         ports = _calls.declared_outputs(node_class)
         self._several = len(ports) > 1
-        outputs = Outputs({name: Output(name, self._build) for name in ports})
+        self.flushes: list[str] = []
+        outputs = Outputs({name: Output(name, self._build, self._flusher(name)) for name in ports})
         log = Log(lambda level, text: self.log.append((level, text)), "debug")
         self.node = _calls.make_node(node_class, node_id, outputs, ports[0], log, lambda *_, **__: None)
         self._calls = _calls.Calls(self.node, [], {name: () for name in ports}, self._emit)
@@ -68,6 +69,23 @@ class Harness:
         self._received += 1
         self._current = current = _as_received(frame, self._received)
         self._calls.deliver(self._calls.caller(port)(current))
+        return self._take()
+
+    def _flusher(self, name: str) -> Callable[[], None]:
+        return lambda: self.flushes.append(name)
+
+    def flush(self, port: str | None = None) -> bool:
+        """A flush comes into that input (the first one if not given): calls flushed(). Whether it would be passed on."""
+        return self._calls.flushed(port or self._calls.first_input)
+
+    def send_matched(self, **frames: Any) -> list[Any]:
+        """Calls process() with these frames, by input, at once: as in a pipeline whose manifest matches the node's inputs. Its result."""
+        received = {}
+        for port, frame in frames.items():
+            self._received += 1
+            received[port] = _as_received(frame, self._received)
+        self._current = min(received.values(), key=lambda frame: frame.timestamp_ns)
+        self._calls.deliver(self._calls.matched(list(received))(list(received.values())))
         return self._take()
 
     def produce(self, limit: int | None = None) -> list[Any]:

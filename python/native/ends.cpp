@@ -165,6 +165,18 @@ PyObject* port_end(PyObject* self, PyObject* argument) {
   port_of(self)->port.end(static_cast<plane::LinkState>(state));
   return none();
 }
+// flush(id = 0): id 0 is a flush that begins here
+PyObject* port_flush(PyObject* self, PyObject* args) {
+  unsigned long long id = 0;
+  if (PyArg_ParseTuple(args, "|K", &id) == 0) return nullptr;
+  PortObject* port = port_of(self);
+  if (id == 0) {
+    id = new_id();
+    if (port->loop != nullptr) hear(port->loop, id);
+  }
+  port->port.flush(id);
+  return none();
+}
 PyObject* port_settled(PyObject* self, PyObject*) { return PyBool_FromLong(is_settled(port_of(self)) ? 1 : 0); }
 PyObject* port_has_reader(PyObject* self, PyObject*) {
   const PortObject* port = port_of(self);
@@ -189,6 +201,7 @@ PyMethodDef port_methods[] = {
     {"can_send", method(&port_can_send), METH_NOARGS, nullptr},
     {"pump", method(&port_pump), METH_NOARGS, nullptr},
     {"end", method(&port_end), METH_O, nullptr},
+    {"flush", method(&port_flush), METH_VARARGS, nullptr},
     {"settled", method(&port_settled), METH_NOARGS, nullptr},
     {"has_reader", method(&port_has_reader), METH_NOARGS, nullptr},
     {nullptr, nullptr, 0, nullptr},
@@ -252,8 +265,20 @@ PyObject* link_close(PyObject* self, PyObject*) {
   link_of(self)->link.close();
   return none();
 }
+PyObject* link_count_unmatched(PyObject* self, PyObject*) {
+  link_of(self)->link.count_unmatched();
+  return none();
+}
 PyObject* link_leased(PyObject* self, void*) { return PyLong_FromUnsignedLongLong(link_of(self)->link.leased()); }
+PyObject* link_flush_waiting(PyObject* self, void*) { return PyBool_FromLong(link_of(self)->link.flush_waiting() != 0 ? 1 : 0); }
 PyObject* link_ended(PyObject* self, void*) { return PyBool_FromLong(link_of(self)->ended ? 1 : 0); }
+
+PyObject* link_paused(PyObject* self, void*) { return PyBool_FromLong(link_of(self)->paused ? 1 : 0); }
+int link_set_paused(PyObject* self, PyObject* value, void*) {
+  const int paused = value == nullptr ? -1 : PyObject_IsTrue(value);
+  if (paused >= 0) link_of(self)->paused = paused != 0;
+  return paused < 0 ? -1 : 0;
+}
 
 PyMethodDef link_methods[] = {
     {"connect", method(&link_connect), METH_VARARGS, nullptr},
@@ -261,11 +286,14 @@ PyMethodDef link_methods[] = {
     {"receive", method(&link_receive), METH_NOARGS, nullptr},
     {"has_unread", method(&link_has_unread), METH_NOARGS, nullptr},
     {"close", method(&link_close), METH_NOARGS, nullptr},
+    {"count_unmatched", method(&link_count_unmatched), METH_NOARGS, nullptr},
     {nullptr, nullptr, 0, nullptr},
 };
 PyGetSetDef link_properties[] = {
     {"leased", &link_leased, nullptr, nullptr, nullptr},
     {"ended", &link_ended, nullptr, "The loop has seen the end of this link.", nullptr},
+    {"flush_waiting", &link_flush_waiting, nullptr, "A flush is the next that comes.", nullptr},
+    {"paused", &link_paused, &link_set_paused, "The loop passes over this link: its frames stay on the edge.", nullptr},
     {nullptr, nullptr, nullptr, nullptr, nullptr},
 };
 PyType_Slot link_slots[] = {

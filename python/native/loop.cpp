@@ -132,9 +132,11 @@ PyObject* loop_hung_up(PyObject* self, void*) {
 
 // ---- waiting --------------------------------------------------------------------------------------------------------------------
 
+bool is_passed_over(const LinkObject* link) { return link->ended || (link->paused && link->link.flush_waiting() == 0); }
+
 bool any_unread(LoopObject* loop) {
   for (std::uint32_t i = 0; i < loop->input_count; ++i)
-    if (!loop->inputs[i]->ended && loop->inputs[i]->link.has_unread()) return true;
+    if (!is_passed_over(loop->inputs[i]) && loop->inputs[i]->link.has_unread()) return true;
   return false;
 }
 
@@ -205,20 +207,41 @@ void enter_call(LoopObject* loop) {
   loop->entered_ns = plane::monotonic_ns();
 }
 
+bool has_heard(const LoopObject* loop, std::uint64_t flush_id) {
+  for (const std::uint64_t id : loop->heard)
+    if (id == flush_id) return true;
+  return false;
+}
+
 // ---- next -----------------------------------------------------------------------------------------------------------------------
 
-// One look at link i. A frame, or null; null with an exception set where the peer broke the rules.
+// What is sent from now on takes this frame's time and trace.
+void take_in_hand(LoopObject* loop, const plane::FrameHeader& header, std::uint32_t link) {
+  if (plane::NodePage* page = page_of(loop)) plane::begin_work(*page, link, header);
+  loop->timestamp_ns = header.timestamp_ns;
+  loop->trace_id = header.trace_id;
+  loop->sequence = header.sequence;
+  loop->has_frame = loop->is_node;
+}
+
+// One look at link i. A frame, or null; null with flush_came set where a flush came, with an exception set where the peer broke the rules.
 PyObject* look_at(LoopObject* loop, std::uint32_t i) {
   LinkObject* link = loop->inputs[i];
   plane::Received received;
-  const Status status = link->link.receive(&received);
+  Status status = link->link.receive(&received);
+  while (status == Status::flushed) {
+    if (hear(loop, received.flush_id)) {
+      loop->flush_id = received.flush_id;
+      loop->flushed_link = i;
+      loop->flush_came = true;
+      return nullptr;
+    }
+    status = link->link.receive(&received);
+  }
   if (status == Status::ok) {
     loop->next = i + 1 == loop->input_count ? 0 : i + 1;
-    loop->timestamp_ns = received.header.timestamp_ns;
-    loop->trace_id = received.header.trace_id;
-    loop->sequence = received.header.sequence;
-    loop->has_frame = loop->is_node;
-    if (plane::NodePage* page = page_of(loop)) plane::begin_work(*page, i, received.header);
+    if (plane::NodePage* page = page_of(loop)) plane::count_in(*page);
+    if (loop->timed) take_in_hand(loop, received.header, i);
     return received_frame(link, received);
   }
   if (status == Status::ended || status == Status::corrupt) {
@@ -243,7 +266,15 @@ PyObject* with_index(PyObject* frame, std::uint32_t index) {
   return pair;
 }
 
-// next(timeout_ns) -> (Frame, link index); 0: look at the control messages; 1: every input has ended; 2: the timeout passed
+// The link whose turn it is: of several one with a flush comes first.
+std::uint32_t first_link(const LoopObject* loop) {
+  for (std::uint32_t i = 0; loop->input_count > 1 && i < loop->input_count; ++i)
+    if (!loop->inputs[i]->ended && loop->inputs[i]->link.flush_waiting() != 0) return i;
+  return loop->next;
+}
+
+// next(timeout_ns) -> (Frame, link index); 0: look at the control messages (and, where `timed` is off, at which links have ended); 1: every input has
+// ended; 2: the timeout passed; 3: a flush came, see `flush`
 PyObject* loop_next(PyObject* self, PyObject* argument) {
   LoopObject* loop = loop_of(self);
   const long long timeout_ns = PyLong_AsLongLong(argument);
@@ -252,12 +283,17 @@ PyObject* loop_next(PyObject* self, PyObject* argument) {
   const std::int64_t until_ns = timeout_ns < 0 ? 0 : plane::monotonic_ns() + timeout_ns;
   for (;;) {
     if (message_waits(loop)) return PyLong_FromLong(0);
-    for (std::uint32_t n = 0, i = loop->next; n < loop->input_count; ++n, i = i + 1 == loop->input_count ? 0 : i + 1) {
-      if (loop->inputs[i]->ended) continue;
+    for (std::uint32_t n = 0, i = first_link(loop); n < loop->input_count; ++n, i = i + 1 == loop->input_count ? 0 : i + 1) {
+      if (is_passed_over(loop->inputs[i])) continue;
       PyObject* frame = look_at(loop, i);
       if (frame == nullptr && PyErr_Occurred() != nullptr) return nullptr;
+      if (loop->flush_came) {
+        loop->flush_came = false;
+        return PyLong_FromLong(3);
+      }
+      if (frame == nullptr && loop->inputs[i]->ended && !loop->timed) return PyLong_FromLong(0);
       if (frame == nullptr) continue;
-      enter_call(loop);
+      if (loop->timed) enter_call(loop);
       return with_index(frame, i);
     }
     if (loop->open == 0) return PyLong_FromLong(1);
@@ -351,6 +387,7 @@ PyObject* loop_new(PyTypeObject* type, PyObject* args, PyObject*) {
   new (&loop->page) plane::Mapping();
   loop->spin.set_limit(plane::has_one_core() ? 0 : spin_ns);
   loop->is_node = is_node != 0;
+  loop->timed = true;
   Status status = plane::Bell::map(bell_fd, &loop->bell);
   if (status == Status::ok && page_fd >= 0) status = plane::Mapping::map(page_fd, plane::kNodePageBytes, false, &loop->page);
   if (status == Status::ok) return reinterpret_cast<PyObject*>(loop);
@@ -405,7 +442,29 @@ void loop_dealloc(PyObject* self) {
   free_object(self);
 }
 
+// take_in_hand(frame, link index)
+PyObject* loop_take_in_hand(PyObject* self, PyObject* args) {
+  PyObject* frame = nullptr;
+  unsigned link = 0;
+  if (PyArg_ParseTuple(args, "O!I", types.frame, &frame, &link) == 0) return nullptr;
+  take_in_hand(loop_of(self), reinterpret_cast<FrameObject*>(frame)->header, link);
+  return none();
+}
+
+// flush -> (link index, id) of what next() said last
+PyObject* loop_flush(PyObject* self, void*) { return Py_BuildValue("(IK)", loop_of(self)->flushed_link, loop_of(self)->flush_id); }
+
+// interrupted() -> bool: a flush waits that the node hasn't heard of
+PyObject* loop_interrupted(PyObject* self, PyObject*) { return PyBool_FromLong(is_interrupted(loop_of(self)) ? 1 : 0); }
+
 PyObject* loop_sequence(PyObject* self, void*) { return PyLong_FromUnsignedLongLong(loop_of(self)->sequence); }
+
+PyObject* loop_timed(PyObject* self, void*) { return PyBool_FromLong(loop_of(self)->timed ? 1 : 0); }
+int loop_set_timed(PyObject* self, PyObject* value, void*) {
+  const int timed = value == nullptr ? -1 : PyObject_IsTrue(value);
+  if (timed >= 0) loop_of(self)->timed = timed != 0;
+  return timed < 0 ? -1 : 0;
+}
 
 PyMethodDef loop_methods[] = {
     {"watch", method(&loop_watch), METH_VARARGS, nullptr},
@@ -417,6 +476,8 @@ PyMethodDef loop_methods[] = {
     {"wait_room", method(&loop_wait_room), METH_VARARGS, nullptr},
     {"wait_slot", method(&loop_wait_slot), METH_VARARGS, nullptr},
     {"wait_settled", method(&loop_wait_settled), METH_VARARGS, nullptr},
+    {"interrupted", method(&loop_interrupted), METH_NOARGS, nullptr},
+    {"take_in_hand", method(&loop_take_in_hand), METH_VARARGS, nullptr},
     {"enter", method(&loop_enter), METH_NOARGS, nullptr},
     {"leave", method(&loop_leave), METH_NOARGS, nullptr},
     {"set_state", method(&loop_set_state), METH_O, nullptr},
@@ -425,6 +486,8 @@ PyMethodDef loop_methods[] = {
 };
 PyGetSetDef loop_properties[] = {
     {"hung_up", &loop_hung_up, nullptr, "The control socket's other end is gone.", nullptr},
+    {"flush", &loop_flush, nullptr, "(link number, id) of the flush that next() said last.", nullptr},
+    {"timed", &loop_timed, &loop_set_timed, "A frame that next() gives is in hand, and timed, until the next call of next().", nullptr},
     {"sequence", &loop_sequence, nullptr, "Sequence of the newest frame; 0: none yet.", nullptr},
     {nullptr, nullptr, nullptr, nullptr, nullptr},
 };
@@ -438,6 +501,21 @@ PyType_Slot loop_slots[] = {
 PyType_Spec loop_spec = {"hawse._plane.Loop", sizeof(LoopObject), 0, Py_TPFLAGS_DEFAULT, loop_slots};
 
 }  // namespace
+
+bool is_interrupted(const LoopObject* loop) {
+  if (loop == nullptr || !loop->is_node) return false;
+  for (std::uint32_t i = 0; i < loop->input_count; ++i) {
+    const std::uint64_t id = loop->inputs[i]->ended ? 0 : loop->inputs[i]->link.flush_waiting();
+    if (id != 0 && !has_heard(loop, id)) return true;
+  }
+  return false;
+}
+
+bool hear(LoopObject* loop, std::uint64_t flush_id) {
+  if (has_heard(loop, flush_id)) return false;
+  loop->heard[loop->next_heard++ % (sizeof loop->heard / sizeof *loop->heard)] = flush_id;
+  return true;
+}
 
 void frame_left(LoopObject* loop, std::uint64_t count) {
   if (loop == nullptr) return;

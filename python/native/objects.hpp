@@ -49,6 +49,7 @@ struct LinkObject {
   plane::InputLink link;
   bool ended;                   // says ended or corrupt for good
   bool feedback;                // ends when this node does: not waited for
+  bool paused;                  // its frames stay on the edge
 };
 
 enum class HoldKind : std::uint8_t { none, leased, building, sent };
@@ -89,9 +90,14 @@ struct LoopObject {
   std::uint32_t input_count, output_count, open, next;
   plane::AdaptiveSpin spin;
   bool is_node;                 // else a program that embeds a pipeline: its frames have nothing to do with each other
+  bool timed;                   // a frame that next() gives is the one in hand from then on, until the next call of next()
   std::int64_t entered_ns, blocked_ns;  // the call in hand
   std::int64_t timestamp_ns;            // of the frame in hand
   std::uint64_t trace_id, sequence;
+  std::uint64_t heard[64];      // ids of the last flushes
+  std::uint32_t next_heard, flushed_link;
+  bool flush_came;
+  std::uint64_t flush_id;       // of the flush that next() said, by flushed_link
   bool has_frame;               // at least one frame came: timestamp_ns and trace_id mean something
 };
 
@@ -121,6 +127,9 @@ PyObject* raise_status(const char* what, Status status);
 void flush_abandoned(PortObject* port);
 std::uint64_t unread_on_blocking(const PortObject* port);  // most frames that a blocking link's reader has yet to read
 bool is_settled(PortObject* port);  // every reader has read everything and given it back, or is gone
+std::uint64_t new_id();         // never 0
+bool is_interrupted(const LoopObject* loop);  // a flush waits that it hasn't heard of. Null: false
+bool hear(LoopObject* loop, std::uint64_t flush_id);  // false: heard of before
 void frame_left(LoopObject* loop, std::uint64_t count);
 
 template <typename F>

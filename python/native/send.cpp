@@ -31,8 +31,10 @@ std::int64_t realtime_ns() {
   return static_cast<std::int64_t>(now.tv_sec) * 1'000'000'000 + now.tv_nsec;
 }
 
-// SplitMix64 (Steele, Lea, Flood 2014), never 0: the trace of what begins here.
-std::uint64_t new_trace_id() {
+}  // namespace
+
+// SplitMix64 (Steele, Lea, Flood 2014): the trace of what begins here, the id of a flush.
+std::uint64_t new_id() {
   static std::uint64_t seed = 0;
   if (seed == 0) seed = static_cast<std::uint64_t>(realtime_ns()) ^ static_cast<std::uint64_t>(getpid()) << 40;
   std::uint64_t z = (seed += 0x9e3779b97f4a7c15u);
@@ -41,11 +43,13 @@ std::uint64_t new_trace_id() {
   return (z ^ (z >> 31)) | 1;
 }
 
+namespace {
+
 // What the frame itself left open comes from the frame in hand; a source's frame is of now.
 void complete(plane::FrameHeader& header, bool has_timestamp, const LoopObject* loop) {
   const bool caused = loop != nullptr && loop->has_frame;
   if (!has_timestamp) header.timestamp_ns = caused ? loop->timestamp_ns : realtime_ns();
-  if (header.trace_id == 0) header.trace_id = caused ? loop->trace_id : new_trace_id();
+  if (header.trace_id == 0) header.trace_id = caused ? loop->trace_id : new_id();
 }
 
 // Writes the payload of a frame that isn't in this port's arena into `to`. False: an exception is set.
@@ -126,6 +130,10 @@ PyObject* send_frame(PortObject* port, FrameObject* frame) {
   Hold& hold = frame->memory != nullptr ? frame->memory->hold : frame->hold;
   if (hold.kind == HoldKind::sent)
     return PyErr_Format(PyExc_ValueError, "this frame was already sent: its memory belongs to its readers now. Build another one");
+  if (is_interrupted(port->loop)) {  // what is in hand is void
+    port->port.count_flushed();
+    return as_int(Status::ok);
+  }
   if (hold.kind == HoldKind::building && hold.owner == reinterpret_cast<PyObject*>(port)) return send_in_place(port, frame, hold);
   return send_copy(port, frame, hold);
 }

@@ -50,9 +50,10 @@ PyObject* link_counts(PyObject*, PyObject* argument) {
   if (status != Status::ok) return raise_status("look at a link", status);
   const auto& writer = view.writer();
   const auto& reader = view.reader();
-  return Py_BuildValue("{s:K,s:K,s:K,s:K,s:K,s:K,s:K}", "unread", view.unread(), "sent", read(writer.frames), "dropped",
+  return Py_BuildValue("{s:K,s:K,s:K,s:K,s:K,s:K,s:K,s:K,s:K}", "unread", view.unread(), "sent", read(writer.frames), "dropped",
                        read(writer.dropped), "copies", read(writer.copies), "given_again", read(writer.given_again), "received", read(reader.frames),
-                       "leased", view.leased());
+                       "leased", view.leased(), "unmatched", read(reader.unmatched), "flushed",
+                       read(writer.flushed) + read(reader.flushed));
 }
 
 // end_link(fd, writer): what the supervisor does for a node that is gone for good

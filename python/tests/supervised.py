@@ -21,14 +21,15 @@ class Supervised:
     """A node of `source` (text of a Python file) or `module`, its inputs fed and its outputs read by this test."""
 
     def __init__(self, folder, source="", node="Node", inputs=("in",), outputs=("out",), params=None, queue=8, when_full="block", links=None,
-                 types=None, feedback=(), path=(), module="", limit_bytes=1 << 30, python=sys.executable):
+                 types=None, feedback=(), path=(), module="", limit_bytes=1 << 30, python=sys.executable,
+                 match=None):
         self.folder, self.node, self.module = str(folder), node, module
         self.file = os.path.join(self.folder, "nodes.py")
         if not module:
             with open(self.file, "w") as out:
                 out.write(source)
         self.inputs, self.outputs, self.params = list(inputs), list(outputs), params or {}
-        self.types, self.feedback = types or {}, feedback
+        self.types, self.feedback, self.match = types or {}, feedback, match
         self.links = list(range(len(self.inputs))) if links is None else links  # input of each link
         self.queue, self.when_full, self.path, self.limit_bytes, self.python = queue, when_full, list(path), limit_bytes, python
         self.fds, self.messages, self.log, self.node_fds = [], [], [], []
@@ -75,7 +76,7 @@ class Supervised:
                                         stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         theirs.close()
         self.bell = self.fd(_plane.create_doorbell())
-        self.loop = _plane.Loop(self.bell, -1, 0)
+        self.loop = _plane.Loop(self.bell, -1, 0, False)
         self.loop.watch(self.socket.fileno(), self.bell, False)
 
     def connect(self):
@@ -83,7 +84,8 @@ class Supervised:
         self.hello = self.expect("hello")
         self.node_bell, self.page = self.fd(_plane.create_doorbell()), self.fd(_plane.create_node_page())
         entry = {"kind": "python", "file": "" if self.module else self.file, "module": self.module, "class": self.node}
-        self.send({"type": "configure", "node": "under_test", "pipeline": "test", "entry": entry, "path": self.path, "params": self.params,
+        matched = {"match": self.match} if self.match else {}
+        self.send({"type": "configure", **matched, "node": "under_test", "pipeline": "test", "entry": entry, "path": self.path, "params": self.params,
                    "inputs": [{"port": name, "type": self.types.get(name, "any")} for name in self.inputs],
                    "outputs": [{"port": name, "type": self.types.get(name, "any"), "links": 1} for name in self.outputs],
                    "links": [{"input": i, "queue": self.queue, "feedback": n in self.feedback} for n, i in enumerate(self.links)], "given": 0, "first_sequence": {}, "attempt": 1,
@@ -201,12 +203,14 @@ class Supervised:
         _plane.ring(self.node_bell)
 
     def receive(self, timeout_s=60):
-        """(port name, frame) of whatever comes next; None when every output has ended."""
+        """(port name, frame) of whatever comes next, (port name, None) for a flush; None when every output has ended."""
         until = time.monotonic() + timeout_s
         while time.monotonic() < until:
             came = self.loop.next(50_000_000)
             if isinstance(came, tuple):
                 return self.outputs[came[1]], came[0]
+            if came == 3:
+                return self.outputs[self.loop.flush[0]], None
             if came == 1:
                 return None
             self.loop.messages()

@@ -62,6 +62,10 @@ struct Session::Impl {
   bool take(std::size_t port, std::int64_t timeout_ns) {
     node::Event event = endpoint->next(port, timeout_ns);
     if (event.kind == node::Event::Kind::frame) waiting[event.port].push_back(std::move(event.frame));
+    if (event.kind == node::Event::Kind::flushed) {
+      waiting[event.port].clear();
+      if (on_flush) on_flush(endpoint->input_ports()[event.port]);
+    }
     return event.kind != node::Event::Kind::timed_out;
   }
 
@@ -77,6 +81,7 @@ struct Session::Impl {
   std::unique_ptr<runtime::Session> session;
   std::unique_ptr<node::Endpoint> endpoint;  // none: the pipeline has no inputs and outputs
   std::map<std::size_t, std::deque<Frame>> waiting;
+  std::function<void(const std::string&)> on_flush;
   std::thread thread;
   runtime::Outcome outcome;
   std::string why;
@@ -114,6 +119,8 @@ bool Session::ended(const std::string& name) const {
   const auto waiting = impl_->waiting.find(port);
   return (waiting == impl_->waiting.end() || waiting->second.empty()) && (impl_->endpoint->hung_up() || impl_->endpoint->ended(port));
 }
+
+void Session::on_flush(std::function<void(const std::string& name)> call) { impl_->on_flush = std::move(call); }
 
 void Session::stop() { impl_->session->request_stop(); }
 

@@ -91,11 +91,13 @@ void Endpoint::configure(ControlMessage&& message) {
   spin_.set_limit(plane::has_one_core() ? 0 : configuration_.value("spin_ns", std::int64_t{0}));
   for (const json& input : configuration_.at("inputs")) input_ports_.push_back(input.at("port").get<std::string>());
   port_told_.resize(input_ports_.size());
+  matched_ = configuration_.contains("match");
   for (const json& entry : configuration_.at("links")) {
     Link& link = links_.emplace_back();
     link.port = entry.at("input").get<std::size_t>();
     link.feedback = entry.value("feedback", false);
     link.end = std::make_shared<InputEnd>();
+    link.end->number = links_.size() - 1;
     if (link.port >= input_ports_.size()) throw Error(ErrorCode::internal, "join the run", "a link to an input that isn't there");
   }
   const json first = configuration_.value("first_sequence", json::object());
@@ -203,10 +205,18 @@ bool Endpoint::any_reader() noexcept {
 // One frame of this link, if it has one; notes what else it says.
 bool Endpoint::take_from(Link& link, Event& event) {
   plane::Received received;
-  const plane::Status status = link.end->link.receive(&received);
+  plane::Status status = link.end->link.receive(&received);
+  while (status == plane::Status::flushed) {
+    if (hear(received.flush_id)) {
+      event = {Event::Kind::flushed, link.port, {}, received.flush_id};
+      return true;
+    }
+    status = link.end->link.receive(&received);
+  }
   if (status == plane::Status::ok) {
-    page_.begin_work(static_cast<std::size_t>(&link - links_.data()), received.header);
-    event = {Event::Kind::frame, link.port, make_frame(link.end, received)};
+    page_.count_in();
+    if (!matched_) page_.begin_work(link.end->number, received.header);
+    event = {Event::Kind::frame, link.port, make_frame(link.end, received), 0};
     return true;
   }
   link.ended = status == plane::Status::ended || status == plane::Status::corrupt;
@@ -230,23 +240,64 @@ bool Endpoint::find_ended(std::size_t port, Event& event) {
     const bool over = ended(i);
     if (over && !port_told_[i]) {
       port_told_[i] = true;
-      event = {Event::Kind::port_ended, i, {}};
+      event = {Event::Kind::port_ended, i, {}, 0};
       return true;
     }
     all = all && over;
   }
-  if (all) event = {Event::Kind::ended, port, {}};
+  if (all) event = {Event::Kind::ended, port, {}, 0};
   return all;
+}
+
+// ---- flushes ----------------------------------------------------------------------------------------------------------------
+
+// Of several links one with a flush comes first, whoever's turn it is.
+void Endpoint::prefer_flush(std::size_t port) noexcept {
+  for (std::size_t i = 0; i < links_.size(); ++i)
+    if ((port == kAnyPort || links_[i].port == port) && links_[i].connected && !links_[i].ended && links_[i].end->link.flush_waiting() != 0) next_link_ = i;
+}
+
+bool Endpoint::has_heard(std::uint64_t flush_id) const noexcept { return std::ranges::find(heard_, flush_id) != heard_.end(); }
+
+bool Endpoint::hear(std::uint64_t flush_id) noexcept {
+  if (has_heard(flush_id)) return false;
+  heard_[next_heard_++ % heard_.size()] = flush_id;
+  return true;
+}
+
+bool Endpoint::interrupted() const noexcept {
+  if (!interruptible_) return false;
+  return std::ranges::any_of(links_, [this](const Link& link) {
+    const std::uint64_t id = link.connected && !link.ended ? link.end->link.flush_waiting() : 0;
+    return id != 0 && !has_heard(id);
+  });
+}
+
+void Endpoint::pass_on(std::uint64_t flush_id) noexcept {
+  for (const auto& output : outputs_) output->port().flush(flush_id);
+}
+
+void Endpoint::begin_work(const Frame& frame) noexcept {
+  plane::FrameHeader header{};
+  header.sequence = frame.info().sequence;
+  header.timestamp_ns = frame.info().timestamp_ns;
+  page_.begin_work(frame.lease()->end->number, header);
+}
+
+void Endpoint::pause(std::size_t port, bool paused) noexcept {
+  for (Link& link : links_)
+    if (link.port == port) link.paused = paused;
 }
 
 Event Endpoint::next(std::size_t port, std::int64_t timeout_ns) {
   Event event;
   page_.end_work();
   wait_until(true, false, timeout_ns, [&] {
+    if (links_.size() > 1) prefer_flush(port);
     for (std::size_t tried = 0; tried < links_.size(); ++tried) {
       Link& link = links_[next_link_];
       next_link_ = (next_link_ + 1) % links_.size();
-      if ((port != kAnyPort && link.port != port) || link.ended || !link.connected) continue;
+      if ((port != kAnyPort && link.port != port) || link.ended || !link.connected || (link.paused && link.end->link.flush_waiting() == 0)) continue;
       if (take_from(link, event)) return true;
     }
     return find_ended(port, event);

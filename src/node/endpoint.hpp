@@ -11,6 +11,7 @@
 // Hang-up.    A runtime that is gone ends the process, or (HangUp::tell) throws Stopped out of every wait.
 #pragma once
 
+#include <array>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -26,10 +27,11 @@
 namespace hawse::node {
 
 struct Event {
-  enum class Kind { frame, port_ended, ended, timed_out };
+  enum class Kind { frame, flushed, port_ended, ended, timed_out };
   Kind kind = Kind::timed_out;
-  std::size_t port = 0;  // frame, port_ended
+  std::size_t port = 0;  // frame, flushed, port_ended
   Frame frame;
+  std::uint64_t flush_id = 0;
 };
 
 class Endpoint {
@@ -54,6 +56,14 @@ class Endpoint {
   static constexpr std::size_t kAnyPort = ~std::size_t{0};
   Event next(std::size_t port = kAnyPort, std::int64_t timeout_ns = -1);
   bool ended(std::size_t port) const noexcept;
+  void begin_work(const Frame&) noexcept;               // where inputs are matched: the frame in hand isn't the one that came last
+  void pause(std::size_t port, bool paused) noexcept;  // its frames stay on their edges: next() passes over it
+
+  // Flushes. One comes out of next() before any frame; one that was heard of before doesn't come out again (a diamond brings it twice, a cycle back).
+  bool interrupted() const noexcept;           // a flush waits that wasn't heard of. Always false in a program that embeds a pipeline
+  void may_be_interrupted() noexcept { interruptible_ = true; }
+  void pass_on(std::uint64_t flush_id) noexcept;  // out of all outputs
+  bool hear(std::uint64_t flush_id) noexcept;     // false: heard of before
 
   bool stopping() const noexcept { return stopping_.load(std::memory_order_relaxed); }
   bool hung_up() const noexcept { return channel_.hung_up(); }
@@ -81,12 +91,14 @@ class Endpoint {
     std::size_t port = 0;
     bool feedback = false;  // not waited for at the end of the streams: it ends when this node does
     std::shared_ptr<InputEnd> end;
-    bool connected = false, ended = false;
+    bool connected = false, ended = false, paused = false;
   };
 
   void configure(ControlMessage&&);
   void apply(ControlMessage&&);
   bool take_from(Link&, Event&);
+  void prefer_flush(std::size_t port) noexcept;
+  bool has_heard(std::uint64_t flush_id) const noexcept;
   bool link_over(const Link&) const noexcept;
   bool find_ended(std::size_t port, Event&);
   bool wait_once(bool inputs, bool outputs, std::int64_t from_ns, std::int64_t timeout_ns, bool (*ready)(void*), void* context);
@@ -104,7 +116,9 @@ class Endpoint {
   std::vector<Link> links_;
   std::vector<std::unique_ptr<PortOutput>> outputs_;
   std::size_t next_link_ = 0;
-  bool begun_ = false, started_ = false;
+  bool begun_ = false, started_ = false, interruptible_ = false, matched_ = false;
+  std::array<std::uint64_t, 64> heard_{};  // ids of the last flushes
+  std::size_t next_heard_ = 0;
   std::atomic<bool> stopping_{false};
   LogLevel log_level_ = LogLevel::info;
   plane::AdaptiveSpin spin_;

@@ -19,6 +19,7 @@ namespace hawse {
 // among them, are given to its replacement.
 struct InputEnd {
   plane::InputLink link;
+  std::size_t number = 0;  // of the link, in the node's configuration
   std::atomic<bool> abandoned{false};
 };
 

@@ -8,11 +8,13 @@
 #include <algorithm>
 #include <cstdlib>
 #include <exception>
+#include <optional>
 #include <string>
 #include <typeinfo>
 #include <utility>
 
 #include "node/endpoint.hpp"
+#include "node/matcher.hpp"
 #include "node/params.hpp"
 
 namespace hawse::node {
@@ -31,6 +33,7 @@ class HostContext : public Context {
   void progress(std::string_view what, std::uint64_t done, std::uint64_t total, std::string_view unit) override {
     endpoint_.progress(what, done, total, unit);
   }
+  bool interrupted() const noexcept override { return endpoint_.interrupted(); }
   bool stopping() const noexcept override { return endpoint_.stopping(); }
   bool sleep_until(std::int64_t monotonic_ns) override { return endpoint_.sleep_until(monotonic_ns); }
 
@@ -81,6 +84,7 @@ class Life {
 
  private:
   void live(const MakeNode& make) {
+    endpoint_.may_be_interrupted();
     endpoint_.open();
     phase_ = "import";
     const std::int64_t begin_ns = plane::monotonic_ns();
@@ -94,6 +98,8 @@ class Life {
     endpoint_.page().set(plane::NodeState::busy);
     if (endpoint_.input_ports().empty())
       produce();
+    else if (const auto match = endpoint_.configuration().find("match"); match != endpoint_.configuration().end())
+      process_matched({match->at("tolerance_ns").get<std::int64_t>(), match->at("wait_ns").get<std::int64_t>(), match->at("hold").get<std::size_t>()});
     else
       process();
     phase_ = "finish";
@@ -124,22 +130,67 @@ class Life {
       phase_ = "process";
       Event event = endpoint_.next();
       if (event.kind == Event::Kind::ended) return;
-      if (event.kind == Event::Kind::port_ended) {
-        node_->input_ended(ports[event.port]);
-        continue;
-      }
-      const FrameInfo& info = event.frame.info();
-      Stamp& stamp = endpoint_.stamp();
-      stamp.active = true;
-      stamp.timestamp_ns = info.timestamp_ns;
-      stamp.trace_id = info.trace_id;
-      sequence_ = info.sequence;
+      if (event.kind == Event::Kind::port_ended) node_->input_ended(ports[event.port]);
+      if (event.kind == Event::Kind::flushed) take_flush(event);
+      if (event.kind != Event::Kind::frame) continue;
+      take_in_hand(event.frame.info());
       in_hand_ = event.frame;
       const Input input{ports[event.port], std::move(event.frame)};
       timed([&] { node_->process(input); });
       in_hand_ = {};
       sequence_ = 0;
     }
+  }
+
+  void take_flush(const Event& event) {
+    phase_ = "flushed";
+    if (matcher_) matcher_->clear(event.port);
+    if (node_->flushed(endpoint_.input_ports()[event.port])) endpoint_.pass_on(event.flush_id);
+    phase_ = "process";
+  }
+
+  // What is sent from now on belongs to this frame.
+  void take_in_hand(const FrameInfo& info) {
+    Stamp& stamp = endpoint_.stamp();
+    stamp.active = true;
+    stamp.timestamp_ns = info.timestamp_ns;
+    stamp.trace_id = info.trace_id;
+    sequence_ = info.sequence;
+  }
+
+  void process_matched(const MatchRule& rule) {
+    const std::vector<std::string>& ports = endpoint_.input_ports();
+    phase_ = "process";
+    matcher_.emplace(rule, ports.size(), [](Frame&& frame) { frame.lease()->end->link.count_unmatched(); });
+    for (;;) {
+      while (matcher_->take(set_)) process_set();
+      for (std::size_t i = 0; i < ports.size(); ++i) endpoint_.pause(i, !matcher_->has_room(i));
+      const std::int64_t deadline_ns = matcher_->deadline_ns();
+      Event event = endpoint_.next(Endpoint::kAnyPort, deadline_ns < 0 ? -1 : std::max<std::int64_t>(0, deadline_ns - plane::monotonic_ns()));
+      if (event.kind == Event::Kind::ended) return;
+      if (event.kind == Event::Kind::flushed) take_flush(event);
+      if (event.kind == Event::Kind::timed_out) matcher_->expire(plane::monotonic_ns());
+      if (event.kind == Event::Kind::frame) {
+        const std::int64_t timestamp_ns = event.frame.info().timestamp_ns;
+        matcher_->add(event.port, std::move(event.frame), timestamp_ns, plane::monotonic_ns());
+      }
+      if (event.kind != Event::Kind::port_ended) continue;
+      matcher_->end(event.port);
+      node_->input_ended(ports[event.port]);
+    }
+  }
+
+  // The earliest of the set is the one in hand: what is sent takes its time and its trace.
+  void process_set() {
+    const auto earliest = std::ranges::min_element(set_, {}, [](const Frame& frame) { return frame.info().timestamp_ns; });
+    take_in_hand(earliest->info());
+    Matched matched;
+    for (std::size_t i = 0; i < set_.size(); ++i) matched.inputs.push_back({endpoint_.input_ports()[i], set_[i]});
+    endpoint_.begin_work(*earliest);
+    timed([&] { node_->process_matched(matched); });
+    endpoint_.page().end_work();
+    set_.clear();
+    sequence_ = 0;
   }
 
   void produce() {
@@ -163,7 +214,9 @@ class Life {
   Endpoint endpoint_;
   HostContext context_;
   std::unique_ptr<Node> node_;  // before the endpoint at the end: what it keeps goes back to its ports
-  Frame in_hand_;               // kept beyond the unwinding of a failure in process()
+  Frame in_hand_;               // kept beyond the unwinding of a failure in process(), as are the two below
+  std::optional<Matcher<Frame>> matcher_;
+  std::vector<Frame> set_;
   const char* phase_ = "setup";
   std::uint64_t sequence_ = 0;
   bool closed_ = false;

@@ -12,6 +12,7 @@ class Page {
   void map(int fd);  // throws Error
   void set(plane::NodeState) noexcept;
   plane::NodeState state() const noexcept;
+  void count_in() noexcept { plane::count_in(*page()); }
   void begin_work(std::size_t link, const plane::FrameHeader& header) noexcept { plane::begin_work(*page(), link, header); }
   void end_work() noexcept { plane::end_work(*page()); }
   void count_out() noexcept;

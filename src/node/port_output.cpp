@@ -66,8 +66,9 @@ OutFrame PortOutput::allocate(std::size_t payload_bytes) {
     if (status == plane::Status::no_slot && (unread_on_blocking() || !refusal_.empty())) {
       endpoint_.wait_until(false, true, -1, [&] {
         status = port_->allocate(payload_bytes, &building);
-        return status != plane::Status::no_slot || (refusal_.empty() && !unread_on_blocking());
+        return status != plane::Status::no_slot || (refusal_.empty() && !unread_on_blocking()) || endpoint_.interrupted();
       });
+      if (status == plane::Status::no_slot && endpoint_.interrupted()) return make_unread_frame(payload_bytes);  // send() drops it
     }
     if (status == plane::Status::ok) {
       OutFrame frame = make_out_frame(port_, building, payload_bytes);
@@ -125,14 +126,18 @@ void PortOutput::send(OutFrame frame) { send_with(frame, 0); }
 void PortOutput::send_with(OutFrame& frame, std::uint32_t copies) {
   OutFrame::Slot* slot = frame.slot();
   if (slot == nullptr) throw std::invalid_argument("send on output '" + name_ + "': the frame is empty (sent before, or moved from)");
-  if (slot->port != port_) throw std::invalid_argument("send on output '" + name_ + "': the frame was allocated on another output");
+  const bool is_void = endpoint_.interrupted();
+  const bool without_memory = slot->port == nullptr && is_void;  // allocate() found none, and a flush waiting
+  if (slot->port != port_ && !without_memory) throw std::invalid_argument("send on output '" + name_ + "': the frame was allocated on another output");
   if (ended_) throw std::logic_error("send on output '" + name_ + "': its stream has ended");
+  if (is_void) return port_->count_flushed();
   stamp(slot->info);
   write_header(slot->info, slot->bytes.size(), *slot->building.header);
   endpoint_.take_messages();
   plane::Status status = port_->send(slot->building, copies);
   if (status == plane::Status::full)
-    endpoint_.wait_until(false, true, -1, [&] { return (status = port_->send(slot->building, copies)) != plane::Status::full; });
+    endpoint_.wait_until(false, true, -1, [&] { return (status = port_->send(slot->building, copies)) != plane::Status::full || endpoint_.interrupted(); });
+  if (status == plane::Status::full) return port_->count_flushed();
   if (status != plane::Status::ok) broken(name_, "send on", status);
   slot->port.reset();  // the slot is the readers' now
   endpoint_.page().count_out();
@@ -143,6 +148,12 @@ void PortOutput::forward(const Frame& frame) {
   if (!frame.bytes().empty()) std::memcpy(copy.bytes().data(), frame.bytes().data(), frame.bytes().size());
   copy.info() = frame.info();
   send_with(copy, 1);
+}
+
+void PortOutput::flush() {
+  const std::uint64_t id = endpoint_.stamp().new_trace_id();
+  endpoint_.hear(id);
+  port_->flush(id);
 }
 
 void PortOutput::end() noexcept {

@@ -46,6 +46,7 @@ class PortOutput : public Output {
   void send(OutFrame) override;
   bool connected() const noexcept override;
   void forward(const Frame&) override;
+  void flush() override;
 
   const std::string& name() const noexcept { return name_; }
   plane::OutputPort& port() noexcept { return *port_; }
@@ -93,6 +94,7 @@ class UnreadOutput : public Output {
   void send(OutFrame) override {}
   bool connected() const noexcept override { return false; }
   void forward(const Frame&) override {}
+  void flush() override {}
 };
 
 }  // namespace hawse::node

@@ -90,6 +90,16 @@ OutFrame Output::like(const Frame& frame) {
   return out;
 }
 
+const Frame& Matched::operator[](std::string_view port) const {
+  for (const Input& input : inputs)
+    if (input.port == port) return input.frame;
+  throw std::out_of_range("no edge leads into the input '" + std::string(port) + "'");
+}
+
+void Node::process_matched(const Matched&) {
+  throw std::logic_error("the manifest asks for matched inputs (inputs: {match: ...}), and this node has no process_matched()");
+}
+
 Output& Node::output(std::string_view port) {
   static node::UnreadOutput unread;  // has no state
   Output* found = context_->output(port);

@@ -32,6 +32,7 @@ class TestSupervisor {
   std::size_t add_program(std::string id, std::vector<std::string> argv, Json params = Json::object());
   std::size_t connect(std::size_t from, std::string output, std::size_t to, std::string input, std::uint32_t queue = 8,
                       plane::WhenFull when_full = plane::WhenFull::block);
+  void match(std::size_t node, Json rule) { runs_[node]->match = std::move(rule); }
   void limit_arenas(std::uint64_t bytes) { arena_limit_bytes_ = bytes; }  // over all ports; then arena_refused
 
   void start();                          // configure ... start; returns once every node has started or one is over
@@ -59,7 +60,7 @@ class TestSupervisor {
     std::string id;
     MakeNode make;
     std::vector<std::string> argv;
-    Json params, declared;
+    Json params, declared, match;
     std::vector<std::string> inputs, outputs;
     UniqueFd control, doorbell, page;
     plane::Mapping page_view;

@@ -8,6 +8,7 @@
 #include <set>
 #include <tuple>
 #include <unordered_map>
+#include <utility>
 
 #include "pipeline/wiring.hpp"
 
@@ -89,7 +90,49 @@ class Connector {
     }
   }
 
+  void check_matches() {
+    for (const Node& node : pipeline_.nodes) {
+      if (!node.match) continue;
+      std::set<std::string> ports;
+      for (const Edge& edge : pipeline_.edges)
+        if (edge.to.node == node.id) ports.insert(edge.to.port);
+      if (node.signature.matched == false) {
+        context_.findings.add(node.match_at, "node '" + node.id + "' takes one frame at a time: its inputs can't be matched", how_to_take_matched(node));
+      } else if (ports.size() < 2) {
+        context_.findings.add(node.match_at, "node '" + node.id + "' has " + (ports.empty() ? "no input" : "one input, '" + *ports.begin() + "'") + ": there is nothing to match it with",
+                              "connect another input, or remove 'match'");
+      }
+    }
+  }
+
+  // Sources in the background, and what has no other inputs than such; edges from them into nodes that have others, too.
+  void mark_background() {
+    for (Node& node : pipeline_.nodes) node.background = node.signature.background;
+    const auto in_background = [&](const Edge& edge) { return edge.from.node != kApplication && pipeline_.nodes[index_.at(edge.from.node)].background; };
+    for (bool changed = true; std::exchange(changed, false);)
+      for (Node& node : pipeline_.nodes) {
+        bool any = false, all = true;
+        for (const Edge& edge : pipeline_.edges) {
+          if (edge.to.node != node.id || edge.feedback) continue;
+          any = true;
+          all = all && in_background(edge);
+        }
+        if (any && all && !node.background) node.background = changed = true;
+      }
+    for (Edge& edge : pipeline_.edges)
+      edge.background = in_background(edge) && (edge.to.node == kApplication || !pipeline_.nodes[index_.at(edge.to.node)].background);
+  }
+
  private:
+  static std::string how_to_take_matched(const Node& node) {
+    switch (node.kind) {
+      case NodeKind::stock: return "stock nodes do; remove 'match'";
+      case NodeKind::python: return "give its process() a parameter for each input: def process(self, audio: hawse.Audio, video: hawse.Video)";
+      case NodeKind::program: break;
+    }
+    return "give it a process_matched(), and its signature \"matched\": true";
+  }
+
   using PortKey = std::tuple<std::string, std::string, Side>;
 
   void use(const std::string& node, const std::string& port, Side side) {
@@ -185,7 +228,7 @@ class Connector {
       context_.findings.add(edge.at, "the edge " + text + " stands here a second time", "remove one of them");
       return true;
     }
-    pipeline_.edges.push_back({source, target, single(from->type, to->type), edge.queue, edge.when_full, edge.feedback, edge.at});
+    pipeline_.edges.push_back({source, target, single(from->type, to->type), edge.queue, edge.when_full, edge.feedback, false, edge.at});
     if (!edge.feedback && source.node != kApplication && target.node != kApplication)
       check_cycle(edge, index_.at(source.node), index_.at(target.node));
     return true;
@@ -236,7 +279,11 @@ void read_edges(const Fields& top, Pipeline* pipeline, Context& context) {
   const std::vector<WrittenEdge> edges = read_wiring(top, context.findings);
   const bool all_read = context.findings.size() == before;
   connector.connect_all(edges);
-  if (all_read) connector.check_unconnected();  // what an edge that can't be read would connect isn't known
+  if (all_read) {  // what an edge that can't be read would connect isn't known
+    connector.check_unconnected();
+    connector.check_matches();
+  }
+  connector.mark_background();
 }
 
 }  // namespace hawse::pipeline

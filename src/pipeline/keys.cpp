@@ -102,6 +102,7 @@ Section node_section() {
                .example = "container"},
               {.name = "container", .type = KeyType::section, .doc = "Used where executor is container."},
               {.name = "python", .type = KeyType::section, .doc = "Used where executor is process."},
+              {.name = "inputs", .type = KeyType::section, .doc = "How the frames of several inputs come together."},
               {.name = "limits", .type = KeyType::section, .doc = "What the node may use at most."},
               {.name = "restart", .type = KeyType::section, .doc = "What happens when the node fails."},
               {.name = "env", .type = KeyType::environment, .doc = "Environment variables of the node."},
@@ -198,6 +199,41 @@ Section python_section() {
                .type = KeyType::texts,
                .doc = "Python packages, as requirement specifiers, in an environment of their own.",
                .example = "[numpy]"},
+          }};
+}
+
+Section inputs_section() {
+  return {"inputs",
+          "inputs: of a node",
+          "Frames of several inputs that belong together.",
+          {
+              {.name = "match",
+               .type = KeyType::text,
+               .doc = "timestamp: process() gets one frame of every connected input at once, those with the same timestamp. none: one frame at a time.",
+               .fallback = "none",
+               .choices = {"none", "timestamp"},
+               .example = "timestamp"},
+              {.name = "tolerance",
+               .type = KeyType::duration,
+               .doc = "How far the timestamps of frames that belong together may be apart.",
+               .fallback = "20ms",
+               .minimum = 0,
+               .maximum = 3600,
+               .example = "20ms"},
+              {.name = "wait",
+               .type = KeyType::duration,
+               .doc = "How long a frame waits for its partners at most, from when it came.",
+               .fallback = "500ms",
+               .minimum = 0,
+               .maximum = 3600,
+               .example = "500ms"},
+              {.name = "hold",
+               .type = KeyType::integer,
+               .doc = "How many frames of an input may wait for partners; further ones stay on their edge.",
+               .fallback = 64,
+               .minimum = 1,
+               .maximum = plane::kMaxQueue,
+               .example = "64"},
           }};
 }
 
@@ -305,8 +341,8 @@ Section output_section() {
 }  // namespace
 
 const std::vector<Section>& sections() {
-  static const std::vector<Section> table = {manifest_section(), node_section(), container_section(), python_section(), limits_section(),
-                                             restart_section(),  edge_section(), input_section(),     output_section()};
+  static const std::vector<Section> table = {manifest_section(), node_section(), container_section(), python_section(), inputs_section(),
+                                             limits_section(),   restart_section(), edge_section(),  input_section(),     output_section()};
   return table;
 }
 

@@ -53,6 +53,15 @@ Limits read_limits(const Fields& fields) {
   return limits;
 }
 
+std::optional<Match> read_match(const Fields& fields, Context& context) {
+  if (fields.text("match") == "timestamp")
+    return Match{fields.duration_ns("tolerance"), fields.duration_ns("wait"), static_cast<std::uint32_t>(fields.integer("hold"))};
+  for (const char* key : {"tolerance", "wait", "hold"})
+    if (fields.find(key))
+      context.findings.add(fields.at(key), "'" + std::string(key) + "' in " + fields.where() + " has no meaning without match", "add 'match: timestamp'");
+  return std::nullopt;
+}
+
 Restart read_restart(const Fields& fields) {
   Restart restart;
   restart.on = fields.text("on") == "failure" ? RestartOn::failure : RestartOn::never;
@@ -123,6 +132,8 @@ Node read_node(const Value::Entry& entry, Context& context) {
   node.container = read_container(below("container"), context);
   const Fields python = below("python");
   node.python = {python.text("version"), python.texts("packages")};
+  node.match = read_match(below("inputs"), context);
+  node.match_at = fields.at("inputs");
   node.limits = read_limits(below("limits"));
   node.restart = read_restart(below("restart"));
   node.env = fields.environment("env");

@@ -48,6 +48,8 @@ class ManifestError : public Error {
 // ---- signatures: what a node takes and gives, however it is written ---------------------------------------------------
 // One JSON form serves stock nodes (in their source), Python classes (read_source.py prints it), and C++ programs (ELF section ".hawse"):
 //   {"doc": "...", "source": false,
+//    "background": false,    nobody waits for its end: a run is over without it, and so is a node that has other inputs, too (hawse/timer)
+//    "matched": false,       it can take a frame of every input at once (inputs: {match: ...}); null: not known
 //    "inputs": {"audio": "audio", "hint": "text?"}, "outputs": {"out": "text|json"},
 //                                                                              "any" is every type; "?": an input that may stay unconnected
 //    "any_inputs": false, "any_outputs": false,                                ports that aren't listed are accepted, too
@@ -66,7 +68,8 @@ struct Port {
 };
 struct Signature {
   std::string doc;
-  bool source = false;
+  bool source = false, background = false;
+  std::optional<bool> matched;        // nullopt: not known
   std::vector<Port> inputs, outputs;  // in declared order
   bool any_inputs = false, any_outputs = false, any_params = false;
   json params = json::object();
@@ -120,6 +123,13 @@ struct Restart {
   std::int64_t backoff_ns = 100'000'000;  // doubles each time, at most 10 s
 };
 
+// Frames of all inputs that belong together are given to the node at once.
+struct Match {
+  std::int64_t tolerance_ns = 0;
+  std::int64_t wait_ns = 0;
+  std::uint32_t hold = 0;  // frames an input
+};
+
 struct Node {
   std::string id;
   std::string file;  // manifest it stands in
@@ -136,6 +146,9 @@ struct Node {
   ContainerOptions container;
   PythonOptions python;
   std::vector<std::string> packages;  // those of the executor in force (a moved node takes its others along)
+  std::optional<Match> match;
+  Position match_at;
+  bool background = false;  // the run doesn't wait for its end: it is such a source, or has none but such inputs
   Limits limits;
   Restart restart;
   std::map<std::string, std::string> env;
@@ -158,6 +171,7 @@ struct Edge {
   std::uint32_t queue = 8;
   plane::WhenFull when_full = plane::WhenFull::block;
   bool feedback = false;
+  bool background = false;  // its reader has other inputs, and doesn't wait for this one's end
   Position at;
 };
 

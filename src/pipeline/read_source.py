@@ -497,11 +497,20 @@ def read_params(node, signature):
 
 # ---- all of it ----------------------------------------------------------------------------------------------------------------
 
+def takes_matched(node):
+    """Whether process() has a parameter for each of several inputs; None where that can't be seen."""
+    _, process = node.method("process")
+    if process is None:
+        return None if node.unknown_base else False
+    listed, _, any_keyword = parameters(process)
+    return any_keyword or len(listed) > 1
+
+
 def read_signature(node):
     doc = ast.get_docstring(node.definition) or ""
     source = node.method("process")[1] is None and node.method("produce")[1] is not None
     signature = {"doc": doc.split("\n\n")[0], "source": source, "inputs": {}, "outputs": {}, "any_inputs": False, "any_outputs": False,
-                 "params": {}, "any_params": False}
+                 "params": {}, "any_params": False, "matched": takes_matched(node)}
     read_inputs(node, signature)
     read_outputs(node, signature)
     read_params(node, signature)

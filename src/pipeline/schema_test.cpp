@@ -131,6 +131,10 @@ std::pair<json, json::json_pointer> manifest_with(const std::string& section) {
     return {manifest, json::json_pointer("/" + section + "s/stream")};
   }
   manifest["nodes"]["a"][section] = json::object();
+  if (section == "inputs") {
+    manifest["nodes"]["a"][section] = {{"match", "timestamp"}};
+    manifest["edges"] = {"a2.p -> a.x", "a3.p -> a.y"};
+  }
   return {manifest, json::json_pointer("/nodes/a/" + section)};
 }
 

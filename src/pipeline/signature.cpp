@@ -97,6 +97,8 @@ Signature parse_signature(const ordered_json& value) {
     signature.doc = value["doc"].get<std::string>();
   }
   signature.source = flag(value, "source");
+  signature.background = flag(value, "background");
+  if (!value.contains("matched") || !value["matched"].is_null()) signature.matched = flag(value, "matched");
   signature.inputs = parse_ports(value, "inputs");
   signature.outputs = parse_ports(value, "outputs");
   signature.any_inputs = flag(value, "any_inputs");

@@ -48,6 +48,13 @@ TEST_F(Source, takes_ports_from_annotations) {
   EXPECT_FALSE(n.source || n.any_inputs || n.any_outputs || n.any_params);
 }
 
+TEST_F(Source, tells_whether_process_takes_a_frame_of_every_input) {
+  EXPECT_EQ(node("  def process(self, a: hawse.Audio, b: hawse.Text = None): ...\n").matched, true);
+  EXPECT_EQ(node("  def process(self, **frames): ...\n").matched, true);
+  EXPECT_EQ(node("  inputs = {'a': hawse.Audio, 'b': hawse.Text}\n  def process(self, frame): ...\n").matched, false);
+  EXPECT_EQ(read("import hawse\nimport other\nclass N(other.Base, hawse.Node): ...\n").nodes.at("N").matched, std::nullopt);
+}
+
 TEST_F(Source, understands_how_types_are_written) {
   const std::vector<std::pair<std::string, std::string>> forms = {{"hawse.Video", "video"},
                                                                   {"'hawse.Image'", "image"},

@@ -22,9 +22,9 @@ struct Project {
       "Speech": {"inputs": {"audio": "audio"}, "outputs": {"out": "audio"}, "params": {"threshold": {"type": "float", "default": 0.5, "minimum": 0, "maximum": 1}}},
       "Recognise": {"inputs": {"audio": "audio"}, "outputs": {"out": "text"}},
       "Split": {"inputs": {"audio": "audio"}, "outputs": {"left": "audio", "right": "audio", "words": "text"}},
-      "Mix": {"inputs": {"left": "audio", "right": "audio"}, "outputs": {"out": "audio"}},
-      "Open": {"any_inputs": true, "any_outputs": true},
-      "Hint": {"inputs": {"audio": "audio", "hint": "text?"}, "outputs": {"out": "text"}}})"}};
+      "Mix": {"matched": true, "inputs": {"left": "audio", "right": "audio"}, "outputs": {"out": "audio"}},
+      "Open": {"matched": null, "any_inputs": true, "any_outputs": true},
+      "Hint": {"matched": true, "inputs": {"audio": "audio", "hint": "text?"}, "outputs": {"out": "text"}}})"}};
   std::map<std::string, std::string> programs = {{"/project/invert", R"({"inputs": {"video": "video"}, "outputs": {"out": "video"}})"},
                                                  {"/project/plain", ""}};
   std::vector<std::string> files = {"/project/models"};
@@ -38,6 +38,7 @@ struct Project {
       stock_node("media/sink", R"({"inputs": {"audio": "audio?", "video": "video?"}, "params": {"uri": {"type": "path", "required": true}}})"),
       stock_node("text/srt", R"({"inputs": {"text": "text"}, "params": {"path": {"type": "path", "required": true}}})"),
       stock_node("text/print", R"({"inputs": {"text": "text|json"}})"),
+      stock_node("hawse/timer", R"({"source": true, "background": true, "outputs": {"out": "json"}, "any_params": true})"),
       stock_node("test/source", R"({"source": true, "outputs": {"out": "any"}, "any_params": true})")};
 
   Surroundings surroundings(const std::string& manifest) const {

@@ -354,6 +354,16 @@ void InputLink::release(const Slot& slot, std::uint64_t epoch) noexcept {
   state_->destroy_if_over(connection);
 }
 
+std::uint64_t InputLink::flush_waiting() const noexcept {
+  const Connection* const connection = state_ == nullptr ? nullptr : state_->current;
+  if (connection == nullptr || connection->memory.header->flushes.load(std::memory_order_acquire) == connection->flushes) return 0;  // [link.flushes]
+  return connection->memory.header->flush_id.load(std::memory_order_acquire);
+}
+
+void InputLink::count_unmatched() noexcept {
+  if (state_ != nullptr && state_->current != nullptr) add(state_->current->memory.reader->unmatched, 1);
+}
+
 bool InputLink::has_unread() noexcept {
   Connection* const connection = state_ == nullptr ? nullptr : state_->settle();
   if (connection == nullptr) return false;

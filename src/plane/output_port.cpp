@@ -199,8 +199,11 @@ void OutputPort::flush(std::uint64_t id) noexcept {
     header.void_until.store(link.void_until, std::memory_order_release);
     header.flushes.store(++link.flushes, std::memory_order_release);  // [link.flushes]
   });
-  full_fence();
-  state_->each_open([](WriterLink& link) { State::ring_if_asleep(link); });
+  state_->each_open([](WriterLink& link) { link.bell.ring(); });  // it may wait for something else than frames
+}
+
+void OutputPort::count_flushed() noexcept {
+  if (state_ != nullptr) state_->each_open([](WriterLink& link) { add(link.memory.writer->flushed, 1); });
 }
 
 void OutputPort::pump() noexcept {

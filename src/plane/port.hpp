@@ -122,6 +122,7 @@ class OutputPort {
   // What was sent and not yet taken is void: its readers return it unseen, and it doesn't count as unread any more. The next
   // that each reader receives is Status::flushed, whatever is queued. `id` goes with it, for whoever hears of it twice.
   void flush(std::uint64_t id) noexcept;
+  void count_flushed() noexcept;                // a frame that a flush overtook before it could be sent
   void pump() noexcept;                         // takes back what was returned, sees who closed
   void end(LinkState) noexcept;                 // no more frames
   bool has_ended() const noexcept;
@@ -160,6 +161,8 @@ class InputLink {
 
   Status receive(Received* out) noexcept;
   void release(const Slot&, std::uint64_t epoch) noexcept;  // any thread
+  std::uint64_t flush_waiting() const noexcept;  // its id, before receive() has said so; 0: none
+  void count_unmatched() noexcept;  // a frame that was received found no partner: for the summary
   bool has_unread() noexcept;   // receive would not say empty, nor unknown_arena again
   void close() noexcept;        // reader_state := ended: the writer takes everything back
 
@@ -203,6 +206,7 @@ class LinkView {
 };
 
 // The frame that the node's own code has from now on, by its link's number; and that it has none any more.
+void count_in(NodePage&) noexcept;
 void begin_work(NodePage&, std::size_t link, const FrameHeader&) noexcept;
 void end_work(NodePage&) noexcept;
 

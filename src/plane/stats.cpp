@@ -56,8 +56,9 @@ void begin_work(NodePage& page, std::size_t link, const FrameHeader& header) noe
   page.working_sequence.store(header.sequence, std::memory_order_relaxed);
   page.working_timestamp_ns.store(header.timestamp_ns, std::memory_order_relaxed);
   page.working_link_1.store(link + 1, std::memory_order_release);  // [page.working]
-  add(page.frames_in, 1);
 }
+
+void count_in(NodePage& page) noexcept { add(page.frames_in, 1); }
 
 void end_work(NodePage& page) noexcept { page.working_link_1.store(0, std::memory_order_release); }  // [page.working]
 

@@ -93,7 +93,7 @@ void Session::configure(NodeRun& node) {
   json inputs = json::array(), outputs = json::array(), links = json::array(), first = json::object();
   for (const auto& port : node.inputs) inputs.push_back({{"port", port}});
   for (const std::size_t edge : node.links) {
-    links.push_back({{"input", edges_[edge]->input}, {"queue", edges_[edge]->spec->queue}, {"feedback", edges_[edge]->spec->feedback}});
+    links.push_back({{"input", edges_[edge]->input}, {"queue", edges_[edge]->spec->queue}, {"feedback", edges_[edge]->spec->feedback || edges_[edge]->spec->background}});
     auto& type = inputs[edges_[edge]->input]["type"];
     if (edges_[edge]->spec->type != plane::FrameType::none) type = name_of(edges_[edge]->spec->type);
   }
@@ -116,6 +116,7 @@ void Session::configure(NodeRun& node) {
     message["entry"] = node.prepared.entry;
     message["path"] = node.prepared.path;
     message["params"] = node.spec->params;
+    if (const auto& match = node.spec->match) message["match"] = {{"tolerance_ns", match->tolerance_ns}, {"wait_ns", match->wait_ns}, {"hold", match->hold}};
     message["executor"] = pipeline::to_string(node.spec->executor);
   } else {
     message["entry"] = {{"kind", "application"}};

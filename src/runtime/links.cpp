@@ -106,6 +106,8 @@ void Session::keep_counts(EdgeRun& edge) {
   add("copies", writer.copies.load(std::memory_order_relaxed));
   add("dropped", writer.dropped.load(std::memory_order_relaxed));
   add("given_again", writer.given_again.load(std::memory_order_relaxed));
+  add("flushed", writer.flushed.load(std::memory_order_relaxed) + reader.flushed.load(std::memory_order_relaxed));
+  add("unmatched", reader.unmatched.load(std::memory_order_relaxed));
   add("received", reader.frames.load(std::memory_order_relaxed));
   edge.before["last_sequence"] = std::max(edge.before.value("last_sequence", std::uint64_t{0}), writer.last_sequence.load(std::memory_order_relaxed));
   if (!edge.latency) edge.latency = std::make_unique<plane::Histogram>();

@@ -193,7 +193,11 @@ void Session::check_over() {
   const auto over = [](const auto& node) {
     return node->state == State::ended || node->state == State::failed;
   };
-  if (std::ranges::all_of(nodes_, over)) loop_.stop();
+  if (std::ranges::all_of(nodes_, over)) return loop_.stop();
+  // What goes on in the background ends with the last of the others, where there were any.
+  const auto in_background = [](const auto& node) { return node->spec != nullptr && node->spec->background; };
+  if (!started_ || std::ranges::all_of(nodes_, in_background)) return;
+  if (std::ranges::all_of(nodes_, [&](const auto& node) { return over(node) || in_background(node); })) stop_in_order();
 }
 
 // A node is over for good: its peers must not wait for it.

@@ -101,6 +101,9 @@ class Session {
     json before = json::object();  // counts of the links that this one replaced
     std::unique_ptr<plane::Histogram> latency;  // of all of them, where there was a replacement
     plane::FrameType seen = plane::FrameType::none;
+    std::uint64_t total(const char* name, const std::atomic<std::uint64_t>& now) const {
+      return before.value(name, std::uint64_t{0}) + now.load(std::memory_order_relaxed);
+    }
   };
   struct NodeRun {
     const pipeline::Node* spec = nullptr;  // null: the application

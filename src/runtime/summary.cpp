@@ -30,6 +30,14 @@ json Session::node_summary(const NodeRun& node) const {
               {"processing_ns", latency_of(page.processing)},
               {"restarts", node.attempt - 1},
               {"phases_ms", node.phases}};
+  if (node.spec != nullptr && node.spec->match) {
+    json& unmatched = out["unmatched"] = json::object();
+    for (const std::size_t number : node.links) {
+      const EdgeRun& edge = *edges_[number];
+      const std::uint64_t before = unmatched.value(edge.spec->to.port, std::uint64_t{0});
+      unmatched[edge.spec->to.port] = before + edge.total("unmatched", edge.view.reader().unmatched);
+    }
+  }
   std::uint64_t peak = node.memory_peak_bytes;
   if (node.instance)
     if (const auto usage = node.instance->usage(); usage.memory_peak_bytes) peak = std::max(peak, *usage.memory_peak_bytes);
@@ -41,9 +49,7 @@ json Session::node_summary(const NodeRun& node) const {
 json Session::edge_summary(const EdgeRun& edge) const {
   const auto& writer = edge.view.writer();
   const auto& reader = edge.view.reader();
-  const auto total = [&](const char* name, const std::atomic<std::uint64_t>& now) {
-    return edge.before.value(name, std::uint64_t{0}) + now.load(std::memory_order_relaxed);
-  };
+  const auto total = [&](const char* name, const std::atomic<std::uint64_t>& now) { return edge.total(name, now); };
   json latency = latency_of(reader.latency);
   if (edge.latency) {
     plane::Histogram sum;
@@ -63,6 +69,8 @@ json Session::edge_summary(const EdgeRun& edge) const {
           {"copies", total("copies", writer.copies)},
           {"dropped", total("dropped", writer.dropped)},
           {"given_again", total("given_again", writer.given_again)},
+          {"flushed", total("flushed", writer.flushed) + reader.flushed.load(std::memory_order_relaxed)},
+          {"unmatched", total("unmatched", reader.unmatched)},
           {"waiting", edge.view.unread()},
           {"latency_ns", latency}};
 }

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Flushes through C++ nodes on the real plane: what they overtake, who is blocked, who hears of them how often.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <string>
+#include <vector>
+
+#include "node/scripted_node.hpp"
+
+namespace hawse::node {
+namespace {
+
+using testing::ElementsAre;
+
+// What it gets goes into the record, a flush as "flush PORT".
+struct Recorder : Node {
+  explicit Recorder(Record& where, bool passes = true) : record(where), pass_on(passes) {}
+  void process(const Input& in) override { take(in); }
+  bool flushed(std::string_view port) override {
+    record.add("flush " + std::string(port));
+    return pass_on;
+  }
+  virtual void take(const Input& in) {
+    record.add(std::string(in.frame.text()));
+    if (has_output("out")) output("out").send(output("out").text(in.frame.text()));
+  }
+  Record& record;
+  bool pass_on;
+};
+
+// "old 0", "old 1", ... until told to flush; then "new".
+MakeNode talker(std::atomic<bool>& flush, std::uint64_t most) {
+  return scripted([&flush, most](Scripted& node) {
+    node.on_produce = [&flush, most](Scripted& self) {
+      if (self.count < most) {
+        self.output("out").send(self.output("out").text("old " + std::to_string(self.count++)));
+        return true;
+      }
+      while (!flush) self.context().sleep_until(plane::monotonic_ns() + 1'000'000);
+      self.output("out").flush();
+      self.output("out").send(self.output("out").text("new"));
+      return false;
+    };
+  });
+}
+
+TEST(Flush, voids_what_waits_and_comes_before_what_follows) {
+  TestSupervisor runtime;
+  Record record;
+  std::atomic<bool> flush{false};
+  const auto source = runtime.add("source", talker(flush, 6));
+  const auto reader = runtime.add("reader", [&] {
+    struct Waits : Recorder {
+      using Recorder::Recorder;
+      void take(const Input& in) override {
+        Recorder::take(in);
+        while (in.frame.text() == "old 0" && !interrupted()) context().sleep_until(plane::monotonic_ns() + 1'000'000);
+      }
+    };
+    return std::make_unique<Waits>(record);
+  });
+  const auto edge = runtime.connect(source, "out", reader, "in");
+  runtime.start();
+  record.await(1);
+  while (runtime.view(edge).writer().frames.load() < 6) std::this_thread::yield();
+  flush = true;
+  EXPECT_EQ(runtime.wait(reader), 0);
+  EXPECT_THAT(record.lines(), ElementsAre("old 0", "flush in", "new"));
+  EXPECT_EQ(runtime.view(edge).reader().flushed.load() + runtime.view(edge).writer().flushed.load(), 5u);
+  EXPECT_EQ(runtime.view(edge).writer().dropped.load(), 0u);
+}
+
+TEST(Flush, frees_a_node_that_is_blocked_and_goes_through_it) {
+  TestSupervisor runtime;
+  Record middle, last;
+  std::atomic<bool> flush{false}, go{false};
+  const auto source = runtime.add("source", talker(flush, 1));
+  const auto between = runtime.add("between", [&] {
+    struct Many : Recorder {
+      using Recorder::Recorder;
+      void take(const Input& in) override {
+        record.add(std::string(in.frame.text()));
+        for (int i = 0; i < (in.frame.text() == "new" ? 1 : 100); ++i) output("out").send(output("out").text(in.frame.text()));
+        record.add("done");
+      }
+    };
+    return std::make_unique<Many>(middle);
+  });
+  const auto sink = runtime.add("sink", [&] {
+    struct Holds : Recorder {
+      Holds(Record& where, std::atomic<bool>& when) : Recorder(where), open(when) {}
+      void take(const Input& in) override {
+        Recorder::take(in);
+        while (!open) context().sleep_until(plane::monotonic_ns() + 1'000'000);
+      }
+      std::atomic<bool>& open;
+    };
+    return std::make_unique<Holds>(last, go);
+  });
+  runtime.connect(source, "out", between, "in");
+  const auto edge = runtime.connect(between, "out", sink, "in", 2);
+  runtime.start();
+  last.await(1);
+  while (runtime.view(edge).writer().frames.load() < 3) std::this_thread::yield();  // one in hand, two on the edge: it is blocked
+  flush = true;
+  middle.await(5);
+  EXPECT_THAT(middle.lines(), ElementsAre("old 0", "done", "flush in", "new", "done"));
+  go = true;
+  EXPECT_EQ(runtime.wait(sink), 0);
+  EXPECT_THAT(last.lines(), ElementsAre("old 0", "flush in", "new"));
+  EXPECT_EQ(runtime.view(edge).reader().flushed.load() + runtime.view(edge).writer().flushed.load(), 99u) << "two that waited, 97 without room";
+}
+
+TEST(Flush, of_a_diamond_is_heard_once_and_ends_where_a_node_keeps_it) {
+  TestSupervisor runtime;
+  Record one, other, joined, behind;
+  std::atomic<bool> flush{true};
+  const auto source = runtime.add("source", talker(flush, 0));
+  const auto a = runtime.add("a", [&] { return std::make_unique<Recorder>(one); });
+  const auto b = runtime.add("b", [&] { return std::make_unique<Recorder>(other); });
+  const auto join = runtime.add("join", [&] { return std::make_unique<Recorder>(joined, false); });
+  const auto sink = runtime.add("sink", [&] { return std::make_unique<Recorder>(behind); });
+  runtime.connect(source, "out", a, "in");
+  runtime.connect(source, "out", b, "in");
+  runtime.connect(a, "out", join, "in");
+  runtime.connect(b, "out", join, "in");
+  runtime.connect(join, "out", sink, "in");
+  runtime.start();
+  EXPECT_EQ(runtime.wait(sink), 0);
+  EXPECT_THAT(one.lines(), ElementsAre("flush in", "new"));
+  EXPECT_THAT(other.lines(), ElementsAre("flush in", "new"));
+  EXPECT_THAT(joined.lines(), ElementsAre("flush in", "new", "new"));
+  EXPECT_THAT(behind.lines(), ElementsAre("new", "new"));
+}
+
+}  // namespace
+}  // namespace hawse::node
