@@ -110,6 +110,7 @@ void Endpoint::apply(ControlMessage&& message) {
   const auto link = [&]() -> Link& { return links_.at(body.at("link").get<std::size_t>()); };
   const auto arena = [&] { return body.at("arena").get<std::uint32_t>(); };
   const auto slots = [&] { return body.at("slots").get<std::uint32_t>(); };
+  const auto set_aside = [&] { return body.value("set_aside", std::uint64_t{0}); };
   const auto slot_bytes = [&] { return body.at("slot_bytes").get<std::uint64_t>(); };
   plane::Status status = plane::Status::ok;
   if (type == "begin") {
@@ -120,9 +121,9 @@ void Endpoint::apply(ControlMessage&& message) {
     stopping_.store(true, std::memory_order_relaxed);
   } else if (type == "output_link") {
     output().set_link(body.at("index").get<std::uint32_t>(), fd_of(message, 0), fd_of(message, 1), body.at("queue").get<std::uint32_t>(),
-                      when_full_of(body.at("when_full").get<std::string>()));
+                      when_full_of(body.at("when_full").get<std::string>()), set_aside());
   } else if (type == "input_link") {
-    status = link().end->link.connect(fd_of(message, 0), fd_of(message, 1));
+    status = link().end->link.connect(fd_of(message, 0), fd_of(message, 1), set_aside());
     link().connected = true;
   } else if (type == "input_arena") {
     status = link().end->link.add_arena(fd_of(message, 0), arena(), slot_bytes(), slots());

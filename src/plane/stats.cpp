@@ -131,7 +131,9 @@ bool valid(const FrameHeader& header, std::uint64_t slot_bytes) noexcept {
 
 Status LinkView::map(int fd, LinkView* out) noexcept {
   LinkMemory memory;
-  return open_link(fd, &out->mapping_, &memory);
+  const Status status = open_link(fd, &out->mapping_, &memory);
+  if (status == Status::ok) out->ring_slots_ = memory.ring_slots();
+  return status;
 }
 
 namespace {
@@ -160,10 +162,13 @@ std::uint64_t LinkView::unread() const noexcept {
   const std::uint64_t voided = header_of(mapping_).void_until.load(std::memory_order_relaxed);
   return ahead(read > voided ? read : voided, writer().written.load(std::memory_order_relaxed));
 }
+// A reader that was replaced has counted some frames twice, so the leases themselves are counted.
 std::uint64_t LinkView::leased() const noexcept {
-  const std::uint64_t returned = reader().returned.load(std::memory_order_relaxed);
-  const ReaderStats& stats = reader();
-  return ahead(returned, stats.frames.load(std::memory_order_relaxed) + stats.flushed.load(std::memory_order_relaxed) + stats.set_aside.load(std::memory_order_relaxed));
+  const auto* leases = reinterpret_cast<const Lease*>(mapping_.data() + lease_offset(static_cast<std::uint32_t>(ring_slots_)));
+  std::uint64_t count = 0;
+  for (std::uint64_t i = 0; i < ring_slots_; ++i)
+    if (leases[i].position_1.load(std::memory_order_acquire) != 0) ++count;
+  return count;
 }
 bool LinkView::adopted() const noexcept { return header_of(mapping_).adopted.load(std::memory_order_acquire) != 0; }  // [link.adopted]
 LinkState LinkView::writer_state() const noexcept { return checked(header_of(mapping_).writer_state.load(std::memory_order_relaxed)); }
