@@ -25,6 +25,13 @@ std::string memory(const json& node) {
   return text;
 }
 
+// What most runs have none of has a column where a run has some.
+void add_column_if_any(std::vector<std::vector<std::string>>& rows, const json& values, const char* name) {
+  if (std::ranges::none_of(values, [&](const json& value) { return value.value(name, std::uint64_t{0}) != 0; })) return;
+  rows[0].emplace_back(name);
+  for (std::size_t i = 0; i < values.size(); ++i) rows[i + 1].push_back(count(values[i][name]));
+}
+
 }  // namespace
 
 std::string align(const std::vector<std::vector<std::string>>& rows, const std::vector<bool>& right) {
@@ -58,8 +65,9 @@ std::string summary_table(const json& summary) {
   for (const auto& edge : summary["edges"])
     edges.push_back({edge["from"].get<std::string>() + " -> " + edge["to"].get<std::string>(), edge["type"], count(edge["frames"]), bytes(edge["bytes"]),
                      count(edge["copies"]), count(edge["dropped"]), time_of(edge["latency_ns"], "p50"), time_of(edge["latency_ns"], "p99")});
+  for (const char* rare : {"given_again", "set_aside", "flushed"}) add_column_if_any(edges, summary["edges"], rare);
   std::string out = align(nodes, {false, false, false, true, true, true, true, true, true, false}) + "\n" +
-                    align(edges, {false, false, true, true, true, true, true, true});
+                    align(edges, {false, false, true, true, true, true, true, true, true, true, true});
   if (summary.contains("start_ms"))
     out += fmt::format("\nstarted in {:.0f} ms, ran {}\n", summary["start_ms"].get<double>(),
                        format_duration_ns(static_cast<std::int64_t>(summary["run_ms"].get<double>() * 1e6)));

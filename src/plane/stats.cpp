@@ -5,6 +5,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <bit>
+
 #include "plane/internal.hpp"
 
 namespace hawse::plane {
@@ -131,9 +133,7 @@ bool valid(const FrameHeader& header, std::uint64_t slot_bytes) noexcept {
 
 Status LinkView::map(int fd, LinkView* out) noexcept {
   LinkMemory memory;
-  const Status status = open_link(fd, &out->mapping_, &memory);
-  if (status == Status::ok) out->ring_slots_ = memory.ring_slots();
-  return status;
+  return open_link(fd, &out->mapping_, &memory);
 }
 
 namespace {
@@ -162,11 +162,13 @@ std::uint64_t LinkView::unread() const noexcept {
   const std::uint64_t voided = header_of(mapping_).void_until.load(std::memory_order_relaxed);
   return ahead(read > voided ? read : voided, writer().written.load(std::memory_order_relaxed));
 }
-// A reader that was replaced has counted some frames twice, so the leases themselves are counted.
+// A reader that was replaced has counted some frames twice, so the leases themselves are counted. How many there are is told by the memory's size (its
+// header is the peers'), rounded up to pages as it may be.
 std::uint64_t LinkView::leased() const noexcept {
-  const auto* leases = reinterpret_cast<const Lease*>(mapping_.data() + lease_offset(static_cast<std::uint32_t>(ring_slots_)));
+  const std::uint64_t ring_slots = std::bit_floor((mapping_.size() - kDescriptorOffset) / (sizeof(Descriptor) + sizeof(Lease)));
+  const auto* leases = reinterpret_cast<const Lease*>(mapping_.data() + lease_offset(static_cast<std::uint32_t>(ring_slots)));
   std::uint64_t count = 0;
-  for (std::uint64_t i = 0; i < ring_slots_; ++i)
+  for (std::uint64_t i = 0; i < ring_slots; ++i)
     if (leases[i].position_1.load(std::memory_order_acquire) != 0) ++count;
   return count;
 }

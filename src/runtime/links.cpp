@@ -213,8 +213,12 @@ void Session::replace_links(NodeRun& node) {
   }
 
   for (const std::size_t number : node.links) {
-    for (EarlierLink& link : edges_[number]->earlier) link.told = false;
-    edges_[number]->told = false;
+    EdgeRun& edge = *edges_[number];
+    const bool read_on = over(*nodes_[edge.writer]);
+    std::uint64_t held = edge.told && read_on ? edge.view.leased() : 0;  // given again by nobody who could count it
+    for (EarlierLink& link : edge.earlier) held += std::exchange(link.told, false) ? link.view.leased() : 0;
+    edge.told = false;
+    edge.before["given_again"] = edge.before.value("given_again", std::uint64_t{0}) + held;
   }
   std::vector<std::shared_ptr<const std::vector<Arena>>> arenas;
   for (auto& output : node.outputs) arenas.push_back(std::make_shared<const std::vector<Arena>>(std::exchange(output.arenas, {})));

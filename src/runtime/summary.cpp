@@ -33,8 +33,9 @@ void add_counts(json& sum, const plane::LinkView& view) {
   add("copies", {&writer.copies});
   add("dropped", {&writer.dropped});
   add("received", {&reader.frames});
-  add("given_again", {&writer.given_again, &reader.given_again});
+  add("given_again", {&writer.given_again});
   add("set_aside", {&writer.set_aside, &reader.set_aside});
+  add("not_given_again", {&reader.set_aside});  // of those that replace_links() counted
   add("flushed", {&writer.flushed, &reader.flushed});
   sum["last_sequence"] = std::max(sum.value("last_sequence", std::uint64_t{0}), writer.last_sequence.load(std::memory_order_relaxed));
 }
@@ -81,6 +82,9 @@ json Session::counts_of(const EdgeRun& edge) {
   add_counts(counts, edge.view);
   if (!edge.view.adopted() && !edge.earlier.empty() && !edge.earlier.back().arenas) waiting += edge.earlier.back().view.unread();
   counts["waiting"] = waiting;
+  const std::uint64_t again = counts["given_again"], not_again = counts["not_given_again"];
+  counts["given_again"] = again - std::min(again, not_again);
+  counts.erase("not_given_again");
   return counts;
 }
 
