@@ -246,7 +246,7 @@ def test_attempts_are_counted_and_then_the_node_stays_down(bench: Bench, executo
             def process(self, tensor: hawse.Tensor) -> None:
                 raise RuntimeError("always")
     """)
-    bench.write({"nodes": {"source": source(5), "dies": python_node(executor, "Dies", restart={"on": "failure", "attempts": 3, "backoff": "10ms"}),
+    bench.write({"nodes": {"source": source(5), "dies": python_node(executor, "Dies", restart={"on": "failure", "attempts": 3, "backoff": "10ms", "poison_after": 0}),
                            "sink": SINK}, "edges": ["source -> dies", "source -> sink"]})
     run = bench.run()
     assert run.code == 5

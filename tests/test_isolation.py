@@ -279,7 +279,7 @@ def test_a_broken_control_message_ends_that_node_and_nothing_else(bench: Bench) 
                 time.sleep(60)
     """)
     bench.write({"nodes": {"source": {"node": "test/source", "params": {"count": 5, "shape": [4]}},
-                           "breaks": {"node": "nodes.py:Breaks", "executor": "container", "restart": {"on": "failure", "attempts": 2, "backoff": "10ms"}},
+                           "breaks": {"node": "nodes.py:Breaks", "executor": "container", "restart": {"on": "failure", "attempts": 2, "backoff": "10ms", "poison_after": 0}},
                            "sink": {"node": "test/sink", "params": {"verify": True}}}, "edges": ["source -> breaks", "source -> sink"]})
     run = bench.run()
     assert run.code == 5

@@ -204,11 +204,11 @@ class Member:
 
     def _output_link(self, message: dict[str, Any], fds: list[int]) -> None:
         port = self.outputs[message["port"]]
-        port.native.set_link(message["index"], fds[0], fds[1], message["queue"], WHEN_FULL.index(message["when_full"]))
+        port.native.set_link(message["index"], fds[0], fds[1], message["queue"], WHEN_FULL.index(message["when_full"]), message.get("set_aside", 0))
         port.queues[message["index"]] = message["queue"]
 
     def _input_link(self, message: dict[str, Any], fds: list[int]) -> None:
-        self.links[message["link"]].connect(fds[0], fds[1])
+        self.links[message["link"]].connect(fds[0], fds[1], message.get("set_aside", 0))
 
     def _begin(self, message: dict[str, Any], fds: list[int]) -> None:
         self.begun = True

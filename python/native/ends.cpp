@@ -108,11 +108,12 @@ PyObject* port_enable_arena(PyObject* self, PyObject* argument) {
 PyObject* port_set_link(PyObject* self, PyObject* args) {
   unsigned index = 0, queue = 0;
   int link_fd = 0, bell_fd = 0, when_full = 0;
-  if (PyArg_ParseTuple(args, "IiiIi", &index, &link_fd, &bell_fd, &queue, &when_full) == 0) return nullptr;
+  unsigned long long set_aside = 0;
+  if (PyArg_ParseTuple(args, "IiiIi|K", &index, &link_fd, &bell_fd, &queue, &when_full, &set_aside) == 0) return nullptr;
   if (when_full < 0 || when_full > 3) return PyErr_Format(PyExc_ValueError, "when_full is out of range: %d", when_full);
   PortObject* port = port_of(self);
   Status status = set_view(port, index, link_fd, static_cast<plane::WhenFull>(when_full));
-  if (status == Status::ok) status = port->port.set_link(index, link_fd, bell_fd, queue, static_cast<plane::WhenFull>(when_full));
+  if (status == Status::ok) status = port->port.set_link(index, link_fd, bell_fd, queue, static_cast<plane::WhenFull>(when_full), set_aside);
   return checked("connect an output port", status);
 }
 
@@ -240,8 +241,9 @@ void link_dealloc(PyObject* self) {
 
 PyObject* link_connect(PyObject* self, PyObject* args) {
   int link_fd = 0, bell_fd = 0;
-  if (PyArg_ParseTuple(args, "ii", &link_fd, &bell_fd) == 0) return nullptr;
-  return checked("connect an input", link_of(self)->link.connect(link_fd, bell_fd));
+  unsigned long long set_aside = 0;
+  if (PyArg_ParseTuple(args, "ii|K", &link_fd, &bell_fd, &set_aside) == 0) return nullptr;
+  return checked("connect an input", link_of(self)->link.connect(link_fd, bell_fd, set_aside));
 }
 
 PyObject* link_add_arena(PyObject* self, PyObject* args) {

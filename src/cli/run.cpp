@@ -83,6 +83,7 @@ class Narrator {
     if (event.type == "failure") return failure(event);
     if (event.type == "progress") return advance(event);
     if (event.type == "node") return node(event);
+    if (event.type == "set_aside") return set_aside(event);
     if (quiet_) return;
     if (event.type == "notice") say(event.node, event.data["text"]);
     if (event.type == "session") session(event);
@@ -92,6 +93,10 @@ class Narrator {
  private:
   void say(const std::string& who, const std::string& text) {
     progress_.print(2, fmt::format("{} {}{}{}\n", time_now(), who, who.empty() ? "" : ": ", strip_control(text)));
+  }
+  static std::string frame_in_words(const json& frame) {
+    return fmt::format("frame {} of {} (timestamp {:.3f} s)", frame["sequence"].get<std::uint64_t>(), frame["edge"].get<std::string>(),
+                       static_cast<double>(frame["timestamp_ns"].get<std::int64_t>()) / 1e9);
   }
   void log(const Event& event) {
     const std::string stream = event.data["stream"];
@@ -113,6 +118,7 @@ class Narrator {
         at = end + 1;
       }
     };
+    if (data.contains("frame")) text += "  it had " + frame_in_words(data["frame"]) + "\n";
     if (data.contains("traceback")) block(data["traceback"]);
     if (data.contains("tail") && !data["tail"].empty() && !data.contains("traceback")) {
       text += "  its last lines:\n";
@@ -122,6 +128,10 @@ class Narrator {
     if (data.value("attempts", 1) > 1)
       text += fmt::format("  attempt {} of {}{}\n", data["attempt"].get<int>(), data["attempts"].get<int>(), data["restarting"] == true ? ": it is started again" : ": it stays down");
     progress_.print(2, text);
+  }
+  void set_aside(const Event& event) {
+    say(event.node, fmt::format("{} is set aside, and the stream goes on: {} deaths on it, the last: {} {}", frame_in_words(event.data), event.data["deaths"].get<unsigned>(),
+                                event.node, event.data["text"].get<std::string>()));
   }
   void advance(const Event& event) {
     const json& data = event.data;

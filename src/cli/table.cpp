@@ -65,9 +65,9 @@ std::string summary_table(const json& summary) {
   for (const auto& edge : summary["edges"])
     edges.push_back({edge["from"].get<std::string>() + " -> " + edge["to"].get<std::string>(), edge["type"], count(edge["frames"]), bytes(edge["bytes"]),
                      count(edge["copies"]), count(edge["dropped"]), time_of(edge["latency_ns"], "p50"), time_of(edge["latency_ns"], "p99")});
-  for (const char* rare : {"flushed", "unmatched"}) add_column_if_any(edges, summary["edges"], rare);
+  for (const char* rare : {"given_again", "set_aside", "flushed", "unmatched"}) add_column_if_any(edges, summary["edges"], rare);
   std::string out = align(nodes, {false, false, false, true, true, true, true, true, true, false}) + "\n" +
-                    align(edges, {false, false, true, true, true, true, true, true, true, true});
+                    align(edges, {false, false, true, true, true, true, true, true, true, true, true, true});
   if (summary.contains("start_ms"))
     out += fmt::format("\nstarted in {:.0f} ms, ran {}\n", summary["start_ms"].get<double>(),
                        format_duration_ns(static_cast<std::int64_t>(summary["run_ms"].get<double>() * 1e6)));

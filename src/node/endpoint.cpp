@@ -120,6 +120,7 @@ void Endpoint::apply(ControlMessage&& message) {
   const auto link = [&]() -> Link& { return links_.at(body.at("link").get<std::size_t>()); };
   const auto arena = [&] { return body.at("arena").get<std::uint32_t>(); };
   const auto slots = [&] { return body.at("slots").get<std::uint32_t>(); };
+  const auto set_aside = [&] { return body.value("set_aside", std::uint64_t{0}); };
   const auto slot_bytes = [&] { return body.at("slot_bytes").get<std::uint64_t>(); };
   check_descriptors(message);
   plane::Status status = plane::Status::ok;
@@ -131,9 +132,9 @@ void Endpoint::apply(ControlMessage&& message) {
     stopping_.store(true, std::memory_order_relaxed);
   } else if (type == "output_link") {
     output().set_link(body.at("index").get<std::uint32_t>(), message.fds[0].get(), message.fds[1].get(), body.at("queue").get<std::uint32_t>(),
-                      when_full_of(body.at("when_full").get<std::string>()));
+                      when_full_of(body.at("when_full").get<std::string>()), set_aside());
   } else if (type == "input_link") {
-    status = link().end->link.connect(message.fds[0].get(), message.fds[1].get());
+    status = link().end->link.connect(message.fds[0].get(), message.fds[1].get(), set_aside());
     link().connected = true;
   } else if (type == "input_arena") {
     status = link().end->link.add_arena(message.fds[0].get(), arena(), slot_bytes(), slots());

@@ -54,7 +54,7 @@ class PortOutput : public Output {
   bool settled() noexcept;  // after end(): no reader holds or awaits a frame, so that none can have to be given again
 
   // Messages of the runtime.
-  void set_link(std::uint32_t index, int link_fd, int doorbell_fd, std::uint32_t queue, plane::WhenFull);
+  void set_link(std::uint32_t index, int link_fd, int doorbell_fd, std::uint32_t queue, plane::WhenFull, std::uint64_t set_aside_sequence);
   void add_arena(std::uint32_t id, int fd, std::uint64_t slot_bytes, std::uint32_t slots);
   void enable_arena(std::uint32_t id);
   void refuse_arena(std::string reason);

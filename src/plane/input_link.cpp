@@ -50,6 +50,7 @@ struct Connection {
   std::atomic<std::uint64_t>* positions_1 = nullptr;       // kMaxSlots, by slot number: position + 1 of the frame leased there, 0: none
   Status verdict = Status::ok;       // corrupt or ended: closed, for good
   bool left = false;                 // the reader has gone on to the next one
+  bool adopted = false;              // seen once: before, nothing is taken, for the link that this one replaces may be the one to read on
   bool lacks_arena = false;          // the frame at `read` waits for add_arena()
 
   ~Connection() {
@@ -108,6 +109,11 @@ Status Connection::adopt(std::uint64_t set_aside) noexcept {
 // Where the next frame stands, or why there is none. The stamp is looked at first: whoever sees it also sees what its writer
 // stored before, a flush or a moved `read`.
 Status Connection::look(std::uint64_t* at) noexcept {
+  if (!adopted) {
+    const bool open = memory.header->writer_state.load(std::memory_order_acquire) == static_cast<std::uint32_t>(LinkState::open);  // [link.writer_state]
+    adopted = memory.header->adopted.load(std::memory_order_acquire) != 0;                                                         // [link.adopted]
+    if (!adopted) return open ? Status::empty : Status::ended;
+  }
   for (int tries = 0; tries < kMaxTries; ++tries) {
     const std::uint64_t from = memory.shared_read ? memory.header->read.load(std::memory_order_acquire) : read;  // [link.read]
     if (from < read) return Status::corrupt;
@@ -311,7 +317,10 @@ Status InputLink::connect(int link_fd, int writer_doorbell_fd, std::uint64_t set
   Status status = open_link(link_fd, &connection->mapping, &connection->memory);
   if (status == Status::ok) status = Bell::map(writer_doorbell_fd, &connection->bell);
   if (status == Status::ok) status = connection->adopt(set_aside_sequence);
-  if (status == Status::ok && !state_->insert(connection)) status = Status::limit;
+  if (status == Status::ok && !state_->insert(connection)) {
+    state_->settle();  // what has nothing more to give makes way
+    if (!state_->insert(connection)) status = Status::limit;
+  }
   if (status != Status::ok) destroy_mapped(connection);
   return status;
 }

@@ -38,12 +38,12 @@ void OutputPort::State::push(WriterLink& link, std::uint32_t number, std::uint16
   descriptor.header[0].store(first_word(header, extra_flags), std::memory_order_release);  // [descriptor.words]
   descriptor.place.store(packed(place(number)), std::memory_order_release);                 // [descriptor.words]
   link.tables->ring[at] = {header.sequence, static_cast<std::uint16_t>(number)};
-  descriptor.stamp.store(++link.written, std::memory_order_release);  // [descriptor.stamp]
   WriterStats& stats = *link.memory.writer;
+  stats.last_sequence.store(header.sequence, std::memory_order_relaxed);  // before anybody can see it: a replacement must not use the number again
+  descriptor.stamp.store(++link.written, std::memory_order_release);      // [descriptor.stamp]
   stats.written.store(link.written, std::memory_order_relaxed);
   add(stats.frames, 1);
   add(stats.bytes, header.payload_bytes);
-  stats.last_sequence.store(header.sequence, std::memory_order_relaxed);
 }
 
 bool OutputPort::State::load_read(WriterLink& link) noexcept {

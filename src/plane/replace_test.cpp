@@ -8,6 +8,7 @@
 #include <set>
 
 #include "plane/edge_fixture.hpp"
+#include "plane/internal.hpp"
 
 namespace hawse::plane {
 namespace {
@@ -214,6 +215,32 @@ TEST(Replace, a_frame_set_aside_is_not_given_again) {
   read_on(writer, reader, link, 5);
   EXPECT_EQ(drain(*reader.link), range(6, 6));
   EXPECT_EQ(view_of(link).reader().set_aside.load(), 1u);
+}
+
+TEST(Replace, nothing_is_taken_out_of_a_link_that_is_not_adopted) {
+  TestWriter writer(64, 8);
+  TestReader reader;
+  const TestFd first = join(writer, reader, 0, 4, WhenFull::block);
+  for (int i = 0; i < 3; ++i) ASSERT_EQ(send_one(*writer.port), Status::ok);
+  Received frame;
+  ASSERT_EQ(reader.link->receive(&frame), Status::ok);
+  const TestFd second(create_link(4, WhenFull::block, 8));  // the writer is dying over giving again, and has adopted nothing
+  reader.link = std::make_unique<InputLink>();
+  ASSERT_EQ(reader.link->connect(second.get(), writer.bell_fd.get()), Status::ok);
+  Mapping mapping;
+  LinkMemory memory;
+  ASSERT_EQ(open_link(second.get(), &mapping, &memory), Status::ok);
+  memory.descriptors[0].stamp.store(1);
+  EXPECT_FALSE(view_of(second).adopted());
+  EXPECT_EQ(reader.link->receive(&frame), Status::empty);
+  EXPECT_FALSE(reader.link->has_unread());
+  writer.port.reset();  // so the first link is the one to read on
+  ASSERT_EQ(reader.link->connect(first.get(), writer.bell_fd.get()), Status::ok);
+  for (const TestArena& arena : writer.arenas)
+    ASSERT_EQ(reader.link->add_arena(arena.fd.get(), arena.id, arena.slot_bytes, arena.slot_count), Status::ok);
+  EXPECT_EQ(drain(*reader.link), range(1, 3));
+  EXPECT_EQ(view_of(first).leased(), 0u);
+  EXPECT_EQ(view_of(first).unread(), 0u);
 }
 
 // The child reports each sequence before it releases the frame, as a node's output would.

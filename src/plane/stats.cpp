@@ -5,6 +5,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <bit>
+
 #include "plane/internal.hpp"
 
 namespace hawse::plane {
@@ -156,15 +158,31 @@ const ReaderStats& LinkView::reader() const noexcept { return *reinterpret_cast<
 namespace {
 std::uint64_t ahead(std::uint64_t of, std::uint64_t by) noexcept { return by > of ? by - of : 0; }
 }  // namespace
+// How many places there are is told by the memory's size (its header is the peers'), rounded up to pages as it may be.
+namespace {
+std::uint64_t ring_slots_of(const Mapping& mapping) noexcept {
+  return std::bit_floor((mapping.size() - kDescriptorOffset) / (sizeof(Descriptor) + sizeof(Lease)));
+}
+}  // namespace
+
+// A writer that died may have stored a stamp and not counted it.
 std::uint64_t LinkView::unread() const noexcept {
   const std::uint64_t read = header_of(mapping_).read.load(std::memory_order_relaxed);
   const std::uint64_t voided = header_of(mapping_).void_until.load(std::memory_order_relaxed);
-  return ahead(read > voided ? read : voided, writer().written.load(std::memory_order_relaxed));
+  std::uint64_t written = writer().written.load(std::memory_order_relaxed);
+  const auto* descriptors = reinterpret_cast<const Descriptor*>(mapping_.data() + kDescriptorOffset);
+  if (descriptors[written & (ring_slots_of(mapping_) - 1)].stamp.load(std::memory_order_acquire) == written + 1) ++written;  // [descriptor.stamp]
+  return ahead(read > voided ? read : voided, written);
 }
+
+// A reader that was replaced has counted some frames twice, so the leases themselves are counted.
 std::uint64_t LinkView::leased() const noexcept {
-  const std::uint64_t returned = reader().returned.load(std::memory_order_relaxed);
-  const ReaderStats& stats = reader();
-  return ahead(returned, stats.frames.load(std::memory_order_relaxed) + stats.flushed.load(std::memory_order_relaxed) + stats.set_aside.load(std::memory_order_relaxed));
+  const std::uint64_t ring_slots = ring_slots_of(mapping_);
+  const auto* leases = reinterpret_cast<const Lease*>(mapping_.data() + lease_offset(static_cast<std::uint32_t>(ring_slots)));
+  std::uint64_t count = 0;
+  for (std::uint64_t i = 0; i < ring_slots; ++i)
+    if (leases[i].position_1.load(std::memory_order_acquire) != 0) ++count;
+  return count;
 }
 bool LinkView::adopted() const noexcept { return header_of(mapping_).adopted.load(std::memory_order_acquire) != 0; }  // [link.adopted]
 LinkState LinkView::writer_state() const noexcept { return checked(header_of(mapping_).writer_state.load(std::memory_order_relaxed)); }

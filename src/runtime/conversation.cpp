@@ -102,7 +102,7 @@ void Session::configure(NodeRun& node) {
     std::uint64_t last = 0;
     for (const std::size_t edge : output.edges) {
       if (edges_[edge]->spec->type != plane::FrameType::none) type = name_of(edges_[edge]->spec->type);
-      last = std::max(last, edges_[edge]->before.value("last_sequence", std::uint64_t{0}));
+      last = std::max(last, counts_of(*edges_[edge])["last_sequence"].get<std::uint64_t>());
     }
     outputs.push_back({{"port", output.port}, {"type", type}, {"links", output.edges.size()}});
     first[output.port] = last + 1;
@@ -126,7 +126,7 @@ void Session::configure(NodeRun& node) {
   node.configured = true;
   for (const auto& output : node.outputs)
     for (const std::size_t edge : output.edges) send_output_link(*edges_[edge]);
-  for (const std::size_t edge : node.links) send_input_link(*edges_[edge]);
+  for (const std::size_t edge : node.links) tell_reader(*edges_[edge]);
   if (node.state != State::dying) set_state(node, State::setting_up);
   send(node, {{"type", "begin"}});
 }

@@ -16,6 +16,9 @@ namespace {
 using executor::Ending;
 using executor::EndingKind;
 
+constexpr std::int64_t kForgetAfterNs = 60'000'000'000;  // it ran so long: its failures no longer count
+constexpr std::int64_t kComeAlongNs = 250'000'000;
+
 const char* signal_hint(int number) {
   switch (number) {
     case SIGILL: return "its code uses instructions that this CPU doesn't have: look for a build of that package without them";
@@ -151,14 +154,17 @@ void Session::on_collected(NodeRun& node, const Ending& ending) {
 void Session::fail_or_restart(NodeRun& node, json failure) {
   const pipeline::Restart& policy = node.spec->restart;
   const unsigned attempts = policy.on == pipeline::RestartOn::failure ? policy.attempts : 1;
-  const bool again = node.attempt < attempts && !stopping_;
-  failure["attempt"] = node.attempt;
+  if (node.ready_ns != 0 && plane::monotonic_ns() - node.ready_ns >= kForgetAfterNs) node.failures = 0;
+  failure["attempt"] = ++node.failures;
+  const std::optional<json> set_aside = blame_frame(node, failure);  // with it, its attempts may begin anew
+  const bool again = node.failures < attempts && !stopping_ && !node.finished;  // one that has finished has nothing left to do
   failure["attempts"] = attempts;
   failure["restarting"] = again;
   failure["tail"] = tail_of(node.tail);
   emit("failure", node.id, failure);
   if (again) {
-    const unsigned doublings = std::min(node.attempt - 1, 16u);
+    if (set_aside) emit("set_aside", node.id, *set_aside);
+    const unsigned doublings = std::min(std::max(node.failures, 1u) - 1, 16u);
     const std::int64_t wait_ns = std::min<std::int64_t>(policy.backoff_ns << doublings, 10'000'000'000);
     set_state(node, State::backing_off);
     node.timer = loop_.after(wait_ns, [this, &node] { restart(node); });
@@ -172,7 +178,18 @@ void Session::fail_or_restart(NodeRun& node, json failure) {
 }
 
 void Session::restart(NodeRun& node) {
+  if (const EdgeRun* edge = crowded(node)) {
+    if (!std::exchange(node.waits, true)) {
+      const std::string& other = edge->writer == node.index ? edge->spec->to.node : edge->spec->from.node;
+      emit("notice", node.id, {{"text", "is started again when " + other + " has come along: it has died too often meanwhile"}});
+    }
+    node.timer = loop_.after(kComeAlongNs, [this, &node] { restart(node); });
+    return;
+  }
   ++node.attempt;
+  node.waits = false;
+  node.ready_ns = 0;
+  forget_frame(node);
   try {
     replace_links(node);
   } catch (const Error& error) {

@@ -1,7 +1,30 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Links and arenas: which descriptor goes to whom, and when (docs/protocol.md, "Order that both sides rely on").
+//
+// An edge outlives its ends. Its links, oldest first, are EdgeRun::earlier and then the one that its writer fills now. An earlier one is
+//   left      by a writer that died: kept, with that writer's arenas, until its reader has taken and returned all of it;
+//   replaced  because its reader died: kept until its writer says that a later one is `adopted`, which then has all that this one held. A reader isn't
+//             told of it. It takes nothing out of a link that isn't adopted yet, so that nothing is lost or read twice if that never comes about.
+// Left ones come before replaced ones: those belong to the writer of now.
+//
+//   what happens                                  which links there are then                         what the reader reads
+//   the reader dies                               left..., replaced, new                              left..., new
+//     again, before `new` is adopted              left..., replaced, replaced, new                    left..., new
+//     and its writer is over                      left..., last: nothing is replaced                  left..., last
+//   the writer dies                               left..., left (the last adopted), new               it goes on: left..., left, new
+//     and stays down                              left..., last (the last adopted), which has ended   it goes on: left..., last
+//   the reader, then the writer before `new`      left..., left (what was replaced), new              left..., left: its leases say what the dead
+//     is adopted                                                                                      reader held; new
+//   the reader, then the writer after that        left..., left (the reader's new one), new           left..., left, new
+//   the writer, then the reader; both at once     as above, in the order in which they are started again
+//   either of them while it is being set up       as above: it hasn't touched its links, or has and adopted them
+//   a reader that is over, or has finished        current, which its end has closed                   nothing
+//
+// A reader has at most kMaxTold links open at a time, and is told of the next when it is through with one. An end that would add to kMaxEarlier links of
+// its own kind isn't started again until the other end has come along: that is told.
 #include <algorithm>
+#include <utility>
 
 #include "base/text.hpp"
 #include "runtime/session.hpp"
@@ -19,35 +42,54 @@ const char* name_of(plane::WhenFull when_full) {
   return "";
 }
 
+constexpr std::size_t kMaxTold = 8;  // well within what a reader can have open (plane's InputLink)
+constexpr std::size_t kMaxEarlier = 64;
+constexpr std::int64_t kTidyNs = 100'000'000;
+
 }  // namespace
 
-void Session::make_link(EdgeRun& edge) {
-  std::uint32_t backlog = 0;  // what a dead reader may have held: at most all that its writer has
-  for (const Arena& arena : nodes_[edge.writer]->outputs[edge.output].arenas) backlog += arena.slots;
-  edge.link.reset(plane::create_link(edge.spec->queue, edge.spec->when_full, backlog));
-  if (!edge.link) throw Error::from_errno("connect " + edge.spec->from.node + " to " + edge.spec->to.node, "shared memory");
-  if (plane::LinkView::map(edge.link.get(), &edge.view) != plane::Status::ok)
-    throw Error::from_errno("connect " + edge.spec->from.node + " to " + edge.spec->to.node, "map the link");
+// backlog: what a dead reader may have held.
+std::pair<UniqueFd, plane::LinkView> Session::make_link(const EdgeRun& edge, std::uint32_t backlog) {
+  const std::string what = "connect " + edge.spec->from.node + " to " + edge.spec->to.node;
+  std::pair<UniqueFd, plane::LinkView> made;
+  made.first.reset(plane::create_link(edge.spec->queue, edge.spec->when_full, backlog));
+  if (!made.first) throw Error::from_errno(what, "shared memory");
+  if (plane::LinkView::map(made.first.get(), &made.second) != plane::Status::ok) throw Error::from_errno(what, "map the link");
+  return made;
 }
 
 void Session::send_output_link(EdgeRun& edge) {
-  send(*nodes_[edge.writer],
-       {{"type", "output_link"}, {"port", edge.output}, {"index", edge.link_index}, {"queue", edge.spec->queue}, {"when_full", name_of(edge.spec->when_full)}},
-       {edge.link.get(), nodes_[edge.reader]->doorbell.get()});
+  json message = {{"type", "output_link"}, {"port", edge.output}, {"index", edge.link_index}, {"queue", edge.spec->queue}, {"when_full", name_of(edge.spec->when_full)}};
+  if (edge.set_aside != 0) message["set_aside"] = edge.set_aside;
+  send(*nodes_[edge.writer], message, {edge.link.get(), nodes_[edge.reader]->doorbell.get()});
 }
 
-void Session::send_input_link(EdgeRun& edge) {
-  send(*nodes_[edge.reader], {{"type", "input_link"}, {"link", edge.link_number}}, {edge.link.get(), nodes_[edge.writer]->doorbell.get()});
-  send_input_arenas(edge);
-}
-
-void Session::send_input_arenas(EdgeRun& edge) {
-  for (const auto& arena : nodes_[edge.writer]->outputs[edge.output].arenas) {
+void Session::send_input_link(EdgeRun& edge, const UniqueFd& link, const std::vector<Arena>& arenas) {
+  json message = {{"type", "input_link"}, {"link", edge.link_number}};
+  if (edge.set_aside != 0) message["set_aside"] = edge.set_aside;
+  send(*nodes_[edge.reader], message, {link.get(), nodes_[edge.writer]->doorbell.get()});
+  for (const Arena& arena : arenas) {
     if (!arena.sealed) continue;
     send(*nodes_[edge.reader],
          {{"type", "input_arena"}, {"link", edge.link_number}, {"arena", arena.id}, {"slot_bytes", arena.slot_bytes}, {"slots", arena.slots}},
          {arena.fd.get()});
   }
+}
+
+// Of the links that it is to read and hasn't been told of, as many as it may have open.
+void Session::tell_reader(EdgeRun& edge) {
+  NodeRun& reader = *nodes_[edge.reader];
+  if (!reader.configured || !reader.control || reader.finished) return;
+  auto open = static_cast<std::size_t>(std::ranges::count_if(edge.earlier, &EarlierLink::told));
+  for (EarlierLink& link : edge.earlier) {
+    if (link.told || !link.arenas) continue;
+    if (open++ >= kMaxTold) return;
+    link.told = true;
+    send_input_link(edge, link.fd, *link.arenas);
+  }
+  if (edge.told || open >= kMaxTold) return;
+  edge.told = true;
+  send_input_link(edge, edge.link, nodes_[edge.writer]->outputs[edge.output].arenas);
 }
 
 void Session::on_grow(NodeRun& node, const json& message) {
@@ -89,61 +131,129 @@ void Session::on_mapped(NodeRun& node, const json& message) {
   arena.sealed = true;
   for (const std::size_t edge : output.edges) {
     NodeRun& reader = *nodes_[edges_[edge]->reader];
-    if (reader.configured && reader.control)
+    if (reader.configured && reader.control && edges_[edge]->told)
       send(reader, {{"type", "input_arena"}, {"link", edges_[edge]->link_number}, {"arena", arena.id}, {"slot_bytes", arena.slot_bytes}, {"slots", arena.slots}},
            {arena.fd.get()});
   }
   send(node, {{"type", "arena_ready"}, {"port", port}, {"arena", arena.id}});
 }
 
-// The counts of a link that is about to be replaced stay in the edge's.
-void Session::keep_counts(EdgeRun& edge) {
-  const auto add = [&](const char* name, std::uint64_t value) { edge.before[name] = edge.before.value(name, std::uint64_t{0}) + value; };
-  const auto& writer = edge.view.writer();
-  const auto& reader = edge.view.reader();
-  add("frames", writer.frames.load(std::memory_order_relaxed));
-  add("bytes", writer.bytes.load(std::memory_order_relaxed));
-  add("copies", writer.copies.load(std::memory_order_relaxed));
-  add("dropped", writer.dropped.load(std::memory_order_relaxed));
-  add("given_again", writer.given_again.load(std::memory_order_relaxed));
-  add("flushed", writer.flushed.load(std::memory_order_relaxed) + reader.flushed.load(std::memory_order_relaxed));
-  add("unmatched", reader.unmatched.load(std::memory_order_relaxed));
-  add("received", reader.frames.load(std::memory_order_relaxed));
-  edge.before["last_sequence"] = std::max(edge.before.value("last_sequence", std::uint64_t{0}), writer.last_sequence.load(std::memory_order_relaxed));
-  if (!edge.latency) edge.latency = std::make_unique<plane::Histogram>();
-  const auto plus = [](auto& sum, const auto& value) { sum.store(sum.load(std::memory_order_relaxed) + value.load(std::memory_order_relaxed), std::memory_order_relaxed); };
-  plus(edge.latency->count, reader.latency.count);
-  plus(edge.latency->sum_ns, reader.latency.sum_ns);
-  for (std::uint32_t i = 0; i < plane::kHistogramBuckets; ++i) plus(edge.latency->buckets[i], reader.latency.buckets[i]);
+void Session::drop(EdgeRun& edge, std::size_t earlier) {
+  keep_counts(edge, edge.earlier[earlier].view);
+  edge.earlier.erase(edge.earlier.begin() + static_cast<std::ptrdiff_t>(earlier));
 }
 
-// A node is started again: new links to all its neighbours, except from a writer that is over (what it had sent is in the old link).
-void Session::replace_links(NodeRun& node) {
-  const auto over = [](const NodeRun& other) { return other.state == State::ended || other.state == State::failed; };
-  for (auto& output : node.outputs) output.arenas.clear();
-  for (auto& edge : edges_) {
-    const bool writes = edge->writer == node.index, reads = edge->reader == node.index;
-    if (!writes && !reads) continue;
-    NodeRun& peer = *nodes_[writes ? edge->reader : edge->writer];
-    if (reads && !writes && over(peer)) continue;
-    keep_counts(*edge);
-    make_link(*edge);
-    if (writes && over(peer)) edge->view.end_for_reader(plane::LinkState::ended);
-    if (!peer.configured || !peer.control || &peer == &node) continue;  // it gets them when it is configured
-    if (writes) send_input_link(*edge);
-    else send_output_link(*edge);
+// The writer is dead. Of its links only the last adopted one counts, or the first, where it came to adopt none: the later ones never carried a frame, and
+// what the ones before it held stands in it.
+void Session::find_last_adopted(EdgeRun& edge) {
+  const auto is_replaced = [&] { return !edge.earlier.empty() && !edge.earlier.back().arenas; };
+  while (!edge.view.adopted() && is_replaced()) {
+    keep_counts(edge, edge.view);
+    EarlierLink& before = edge.earlier.back();
+    edge.link = std::move(before.fd);
+    edge.view = std::move(before.view);
+    edge.told = false;
+    edge.earlier.pop_back();
+  }
+  while (is_replaced()) drop(edge, edge.earlier.size() - 1);
+}
+
+// Lets go of earlier links that nobody needs any more.
+void Session::tidy(EdgeRun& edge) {
+  bool adopted = edge.view.adopted();  // by the writer of now: a later one than the one that is looked at
+  for (std::size_t i = edge.earlier.size(); i-- > 0;) {
+    const EarlierLink& link = edge.earlier[i];
+    const bool left = link.arenas != nullptr;
+    const bool adopted_too = link.view.adopted();
+    const bool over = left ? !adopted_too || (link.view.unread() == 0 && link.view.leased() == 0) : adopted;
+    if (over) drop(edge, i);
+    adopted = adopted || adopted_too;
   }
 }
 
-void Session::close_links(NodeRun& node, bool failed) {
-  for (auto& edge : edges_) {
-    if (edge->writer == node.index) {
-      edge->view.end_for_writer(failed ? plane::LinkState::failed : plane::LinkState::ended);
-      nodes_[edge->reader]->bell.ring();
+// While some edge has earlier links, whether their ends have come along. An edge without has no cost.
+void Session::tidy_later() {
+  if (std::ranges::all_of(edges_, [](const auto& edge) { return edge->earlier.empty(); })) return;
+  tidy_timer_ = loop_.after(kTidyNs, [this] {
+    for (auto& edge : edges_) {
+      if (edge->earlier.empty()) continue;
+      tidy(*edge);
+      tell_reader(*edge);
     }
+    tidy_later();
+  });
+}
+
+// An edge on which the other end must come along before this node is started again; null: none.
+const Session::EdgeRun* Session::crowded(const NodeRun& node) const {
+  const auto is_crowded = [&](const auto& edge) {
+    const bool writes = edge->writer == node.index;
+    if (!writes && edge->reader != node.index) return false;
+    return std::ranges::count_if(edge->earlier, [&](const EarlierLink& link) { return (link.arenas != nullptr) == writes; }) >= std::ptrdiff_t{kMaxEarlier};
+  };
+  const auto found = std::ranges::find_if(edges_, is_crowded);
+  return found == edges_.end() ? nullptr : found->get();
+}
+
+// A node is started again: new links to all its neighbours, except from a writer that is over. Where there is no memory for them, nothing has happened.
+void Session::replace_links(NodeRun& node) {
+  const auto over = [](const NodeRun& other) { return other.state == State::ended || other.state == State::failed; };
+  struct Replaced {
+    EdgeRun& edge;
+    std::pair<UniqueFd, plane::LinkView> by;
+  };
+  std::vector<Replaced> all;
+  for (auto& edge : edges_) {
+    const bool writes = edge->writer == node.index, reads = edge->reader == node.index;
+    if (!writes && (!reads || over(*nodes_[edge->writer]))) continue;
+    std::uint32_t backlog = 0;  // at most all that a living writer has
+    if (!writes)
+      for (const Arena& arena : nodes_[edge->writer]->outputs[edge->output].arenas) backlog += arena.slots;
+    all.push_back({*edge, make_link(*edge, backlog)});
+  }
+
+  for (const std::size_t number : node.links) {
+    EdgeRun& edge = *edges_[number];
+    const bool read_on = over(*nodes_[edge.writer]);
+    std::uint64_t held = edge.told && read_on ? edge.view.leased() : 0;  // given again by nobody who could count it
+    for (EarlierLink& link : edge.earlier) held += std::exchange(link.told, false) ? link.view.leased() : 0;
+    edge.told = false;
+    edge.before["given_again"] = edge.before.value("given_again", std::uint64_t{0}) + held;
+  }
+  std::vector<std::shared_ptr<const std::vector<Arena>>> arenas;
+  for (auto& output : node.outputs) arenas.push_back(std::make_shared<const std::vector<Arena>>(std::exchange(output.arenas, {})));
+  for (auto& [edge, by] : all) {
+    const bool writes = edge.writer == node.index;
+    NodeRun& peer = *nodes_[writes ? edge.reader : edge.writer];
+    if (writes) find_last_adopted(edge);
+    edge.earlier.push_back({std::exchange(edge.link, std::move(by.first)), std::exchange(edge.view, std::move(by.second)), writes ? arenas[edge.output] : nullptr,
+                            std::exchange(edge.told, false)});
+    if (writes && (over(peer) || peer.finished)) {
+      edge.view.end_for_reader(plane::LinkState::ended);
+      while (!edge.earlier.empty()) drop(edge, 0);
+    }
+    tidy(edge);
+    if (&peer == &node) continue;  // it gets them when it is configured
+    if (writes) tell_reader(edge);
+    else if (peer.configured) send_output_link(edge);
+  }
+  tidy_later();
+}
+
+// A node is over for good.
+void Session::close_links(NodeRun& node, bool failed) {
+  const auto how = failed ? plane::LinkState::failed : plane::LinkState::ended;
+  for (auto& edge : edges_) {
     if (edge->reader == node.index) {
-      edge->view.end_for_reader(failed ? plane::LinkState::failed : plane::LinkState::ended);
+      while (!edge->earlier.empty()) drop(*edge, 0);
+      edge->view.end_for_reader(how);
       nodes_[edge->writer]->bell.ring();
+    }
+    if (edge->writer == node.index) {
+      find_last_adopted(*edge);
+      edge->view.end_for_writer(how);
+      tell_reader(*edge);
+      nodes_[edge->reader]->bell.ring();
     }
   }
 }

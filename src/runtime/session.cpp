@@ -111,7 +111,7 @@ void Session::lay_out() {
     edge->input = static_cast<std::uint32_t>(input - reader.inputs.begin());
     edge->link_number = static_cast<std::uint32_t>(reader.links.size());
     reader.links.push_back(edges_.size());
-    make_link(*edge);
+    std::tie(edge->link, edge->view) = make_link(*edge, 0);
     edges_.push_back(std::move(edge));
   }
 }

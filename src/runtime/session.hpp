@@ -8,6 +8,7 @@
 //   conversation.cpp  the runtime's end of the control protocol (docs/protocol.md)
 //   links.cpp         links and arenas: who gets which descriptor when
 //   endings.cpp       a node's death: what happened in words, restart or not
+//   poison.cpp        a frame on which a node dies again and again is set aside
 //   summary.cpp       counts and times at any moment
 //
 // Ownership. The session owns every memory, socket and instance of the run; when it is destroyed nothing of them is left.
@@ -19,6 +20,7 @@
 #include <deque>
 #include <functional>
 #include <list>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <nlohmann/json.hpp>
@@ -91,19 +93,31 @@ class Session {
     std::vector<std::size_t> edges;  // by link index
     std::vector<Arena> arenas;
   };
+  struct EarlierLink {
+    UniqueFd fd;
+    plane::LinkView view;
+    std::shared_ptr<const std::vector<Arena>> arenas;  // null: its writer lives
+    bool told = false;
+  };
   struct EdgeRun {
     const pipeline::Edge* spec = nullptr;
     std::size_t writer = 0, reader = 0;
     std::uint32_t output = 0, link_index = 0;  // of the writer
     std::uint32_t input = 0, link_number = 0;  // of the reader
-    UniqueFd link;
+    std::deque<EarlierLink> earlier;           // oldest first (links.cpp)
+    UniqueFd link;                             // the one that its writer fills
     plane::LinkView view;
-    json before = json::object();  // counts of the links that this one replaced
-    std::unique_ptr<plane::Histogram> latency;  // of all of them, where there was a replacement
+    bool told = false;                         // the reader of now has the link
+    json before = json::object();  // counts of the links that are gone
+    std::unique_ptr<plane::Histogram> latency;  // of them
+    std::uint64_t set_aside = 0;   // the sequence that no replacement of the reader is given again; 0: none
     plane::FrameType seen = plane::FrameType::none;
-    std::uint64_t total(const char* name, const std::atomic<std::uint64_t>& now) const {
-      return before.value(name, std::uint64_t{0}) + now.load(std::memory_order_relaxed);
-    }
+  };
+  // Frames on which a node died, and whether it has come along since.
+  struct Suspects {
+    std::map<std::pair<std::size_t, std::uint64_t>, unsigned> deaths;  // by edge and sequence
+    std::uint64_t frames_before = 0;                                   // the page's frames_in when the node was started
+    bool any_set_aside = false, handled_since = false;
   };
   struct NodeRun {
     const pipeline::Node* spec = nullptr;  // null: the application
@@ -118,7 +132,9 @@ class Session {
 
     State state = State::preparing;
     executor::Prepared prepared;
-    unsigned attempt = 1;
+    unsigned attempt = 1;                  // starts so far
+    unsigned failures = 0;                 // since its attempts began anew
+    Suspects suspects;
     std::string token;                     // container: not yet joined
     UniqueFd control;
     Loop::Handle control_watch, started_watch, ended_watch, timer;
@@ -129,6 +145,7 @@ class Session {
     std::optional<json> failed;            // its own `failed` message
     std::string broke;                     // what the runtime ended it for
     bool finished = false, configured = false, collected = false;
+    bool waits = false;                    // told that it is started again when a neighbour has come along
     std::int64_t launched_ns = 0, hello_ns = 0, ready_ns = 0;
     json phases = json::object();
     std::string where, limits_by;
@@ -169,15 +186,19 @@ class Session {
   void on_ready(NodeRun&, const json&);
   void on_finished(NodeRun&);
   // links.cpp
-  void make_link(EdgeRun&);
+  static std::pair<UniqueFd, plane::LinkView> make_link(const EdgeRun&, std::uint32_t backlog);
   void send_output_link(EdgeRun&);
-  void send_input_link(EdgeRun&);
-  void send_input_arenas(EdgeRun&);
+  void send_input_link(EdgeRun&, const UniqueFd& link, const std::vector<Arena>&);
+  void tell_reader(EdgeRun&);
   void replace_links(NodeRun&);
+  static void find_last_adopted(EdgeRun&);
+  static void drop(EdgeRun&, std::size_t earlier);
+  static void tidy(EdgeRun&);
+  void tidy_later();
+  const EdgeRun* crowded(const NodeRun&) const;
   void close_links(NodeRun&, bool failed);
   void on_grow(NodeRun&, const json&);
   void on_mapped(NodeRun&, const json&);
-  void keep_counts(EdgeRun&);
   // endings.cpp
   void break_off(NodeRun&, std::string why);
   void on_hang_up(NodeRun&);
@@ -186,9 +207,14 @@ class Session {
   void on_launch_failed(NodeRun&, const Error&);
   void fail_or_restart(NodeRun&, json failure);
   void restart(NodeRun&);
+  // poison.cpp
+  std::optional<json> blame_frame(NodeRun&, json& failure);
+  void forget_frame(NodeRun&) noexcept;
   // summary.cpp
   json node_summary(const NodeRun&) const;
-  json edge_summary(const EdgeRun&) const;
+  static json edge_summary(const EdgeRun&);
+  static json counts_of(const EdgeRun&);
+  static void keep_counts(EdgeRun&, const plane::LinkView&);
 
   // While a worker makes an environment: what it started can be killed, and nobody else's children.
   class Installing {
@@ -218,7 +244,7 @@ class Session {
   std::unique_ptr<Guard> guard_;
   std::optional<ScopedDir> folder_;  // holds the socket that containers connect to
   UniqueFd listener_;
-  Loop::Handle listener_watch_, grace_timer_;
+  Loop::Handle listener_watch_, grace_timer_, tidy_timer_;
   std::map<std::uint64_t, Joining> joining_;
   std::uint64_t next_joining_ = 1;
   std::list<std::thread> workers_;

@@ -14,6 +14,33 @@ json latency_of(const plane::Histogram& histogram) {
   return {{"p50", plane::quantile(histogram, 0.5)}, {"p99", plane::quantile(histogram, 0.99)}};
 }
 
+void add_histogram(plane::Histogram& sum, const plane::Histogram& one) {
+  const auto plus = [](auto& into, const auto& value) { into.fetch_add(value.load(std::memory_order_relaxed), std::memory_order_relaxed); };
+  plus(sum.count, one.count);
+  for (std::uint32_t i = 0; i < plane::kHistogramBuckets; ++i) plus(sum.buckets[i], one.buckets[i]);
+}
+
+void add_counts(json& sum, const plane::LinkView& view) {
+  const auto add = [&](const char* name, std::initializer_list<const std::atomic<std::uint64_t>*> counters) {
+    std::uint64_t total = sum.value(name, std::uint64_t{0});
+    for (const auto* counter : counters) total += counter->load(std::memory_order_relaxed);
+    sum[name] = total;
+  };
+  const auto& writer = view.writer();
+  const auto& reader = view.reader();
+  add("frames", {&writer.frames});
+  add("bytes", {&writer.bytes});
+  add("copies", {&writer.copies});
+  add("dropped", {&writer.dropped});
+  add("received", {&reader.frames});
+  add("given_again", {&writer.given_again});
+  add("set_aside", {&writer.set_aside, &reader.set_aside});
+  add("not_given_again", {&reader.set_aside});  // of those that replace_links() counted
+  add("flushed", {&writer.flushed, &reader.flushed});
+  add("unmatched", {&reader.unmatched});
+  sum["last_sequence"] = std::max(sum.value("last_sequence", std::uint64_t{0}), writer.last_sequence.load(std::memory_order_relaxed));
+}
+
 }  // namespace
 
 json Session::node_summary(const NodeRun& node) const {
@@ -35,7 +62,7 @@ json Session::node_summary(const NodeRun& node) const {
     for (const std::size_t number : node.links) {
       const EdgeRun& edge = *edges_[number];
       const std::uint64_t before = unmatched.value(edge.spec->to.port, std::uint64_t{0});
-      unmatched[edge.spec->to.port] = before + edge.total("unmatched", edge.view.reader().unmatched);
+      unmatched[edge.spec->to.port] = before + counts_of(edge)["unmatched"].get<std::uint64_t>();
     }
   }
   std::uint64_t peak = node.memory_peak_bytes;
@@ -46,33 +73,42 @@ json Session::node_summary(const NodeRun& node) const {
   return out;
 }
 
-json Session::edge_summary(const EdgeRun& edge) const {
-  const auto& writer = edge.view.writer();
-  const auto& reader = edge.view.reader();
-  const auto total = [&](const char* name, const std::atomic<std::uint64_t>& now) { return edge.total(name, now); };
-  json latency = latency_of(reader.latency);
-  if (edge.latency) {
-    plane::Histogram sum;
-    const auto add = [](auto& into, const auto& value) { into.fetch_add(value.load(std::memory_order_relaxed), std::memory_order_relaxed); };
-    for (const plane::Histogram* one : {static_cast<const plane::Histogram*>(edge.latency.get()), &reader.latency}) {
-      add(sum.count, one->count);
-      for (std::uint32_t i = 0; i < plane::kHistogramBuckets; ++i) add(sum.buckets[i], one->buckets[i]);
-    }
-    latency = latency_of(sum);
+// The counts of a link that is about to go stay in the edge's.
+void Session::keep_counts(EdgeRun& edge, const plane::LinkView& view) {
+  add_counts(edge.before, view);
+  if (!edge.latency) edge.latency = std::make_unique<plane::Histogram>();
+  add_histogram(*edge.latency, view.reader().latency);
+}
+
+// Over all links that it ever had. `waiting`: what was sent and not received; a link that was replaced has it twice, until the new one is adopted.
+json Session::counts_of(const EdgeRun& edge) {
+  json counts = edge.before;
+  std::uint64_t waiting = edge.view.unread();
+  for (const EarlierLink& link : edge.earlier) {
+    add_counts(counts, link.view);
+    if (link.arenas) waiting += link.view.unread();
   }
-  return {{"from", edge.spec->from.node + "." + edge.spec->from.port},
-          {"to", edge.spec->to.node + "." + edge.spec->to.port},
-          {"type", name_of(edge.spec->type)},
-          {"frames", total("frames", writer.frames)},
-          {"bytes", total("bytes", writer.bytes)},
-          {"received", total("received", reader.frames)},
-          {"copies", total("copies", writer.copies)},
-          {"dropped", total("dropped", writer.dropped)},
-          {"given_again", total("given_again", writer.given_again)},
-          {"flushed", total("flushed", writer.flushed) + reader.flushed.load(std::memory_order_relaxed)},
-          {"unmatched", total("unmatched", reader.unmatched)},
-          {"waiting", edge.view.unread()},
-          {"latency_ns", latency}};
+  add_counts(counts, edge.view);
+  if (!edge.view.adopted() && !edge.earlier.empty() && !edge.earlier.back().arenas) waiting += edge.earlier.back().view.unread();
+  counts["waiting"] = waiting;
+  const std::uint64_t again = counts["given_again"], not_again = counts["not_given_again"];
+  counts["given_again"] = again - std::min(again, not_again);
+  counts.erase("not_given_again");
+  return counts;
+}
+
+json Session::edge_summary(const EdgeRun& edge) {
+  json out = counts_of(edge);
+  out.erase("last_sequence");
+  plane::Histogram latency{};
+  if (edge.latency) add_histogram(latency, *edge.latency);
+  for (const EarlierLink& link : edge.earlier) add_histogram(latency, link.view.reader().latency);
+  add_histogram(latency, edge.view.reader().latency);
+  out["from"] = edge.spec->from.node + "." + edge.spec->from.port;
+  out["to"] = edge.spec->to.node + "." + edge.spec->to.port;
+  out["type"] = name_of(edge.spec->type);
+  out["latency_ns"] = latency_of(latency);
+  return out;
 }
 
 json Session::summary() const {
