@@ -87,6 +87,26 @@ def test_captions_with_every_node_of_the_users_in_a_container(bench: Bench) -> N
     assert srt.read_text() == captions(bench, "--executor", "process")[0]
 
 
+def cues(srt: str) -> list[tuple[str, str]]:
+    """(times, text) of each caption, without its number."""
+    return [(lines[1], " ".join(lines[2:])) for block in srt.strip().split("\n\n") if len(lines := block.splitlines()) > 2]
+
+
+def test_an_utterance_that_kills_the_recogniser_is_set_aside_and_all_other_captions_come(bench: Bench) -> None:
+    """With shortest_ms: 0 the recogniser gets utterances of a few milliseconds, on which it aborts its whole process."""
+    whole = cues(captions(bench, "--executor", "process")[0])
+    text = (EXAMPLES / "captions" / "pipeline.yaml").read_text()
+    opened = text.replace("    executor: process\n", "    executor: process\n    params: {shortest_ms: 0}\n    restart: {on: failure, backoff: 0}\n")
+    assert opened != text
+    shutil.copy(EXAMPLES / "captions" / "nodes.py", bench.folder)
+    srt = bench.folder / "all.srt"
+    run = bench.run_ok("--set", f"input={speech()}", "--set", f"output={srt}", "--executor", "process", *recogniser_needs(), pipeline=bench.write(opened))
+    aside = run.of("set_aside", "recognise")
+    assert aside and all(a["deaths"] == 3 and a["edge"] == "speech.out -> recognise.audio" for a in aside)
+    assert run.edge("speech", "recognise")["set_aside"] == len(aside)
+    assert set(whole) <= set(cues(srt.read_text()))
+
+
 def make_video_with_faces(path: pathlib.Path) -> int:
     """A 1080p video in which a human face moves; gives its number of frames."""
     return int(subprocess.run([ROOT / "tools" / "sample_faces", path], capture_output=True, text=True, check=True).stdout)

@@ -173,8 +173,9 @@ void Session::tidy(EdgeRun& edge) {
 
 // While some edge has earlier links, whether their ends have come along. An edge without has no cost.
 void Session::tidy_later() {
-  if (std::ranges::all_of(edges_, [](const auto& edge) { return edge->earlier.empty(); })) return;
+  if (tidy_timer_ || std::ranges::all_of(edges_, [](const auto& edge) { return edge->earlier.empty(); })) return;
   tidy_timer_ = loop_.after(kTidyNs, [this] {
+    tidy_timer_.reset();
     for (auto& edge : edges_) {
       if (edge->earlier.empty()) continue;
       tidy(*edge);
