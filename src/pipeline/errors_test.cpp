@@ -103,7 +103,7 @@ TEST(Keys, one_that_belongs_elsewhere_is_sent_there) {
 
 TEST(Keys, one_that_is_near_to_nothing_is_answered_with_all_there_are) {
   EXPECT_THAT(complain_open("restart: {whatever: 1}"),
-              ElementsAre(HasSubstr("unknown key 'whatever' in restart: of node 'a' | known keys: on, attempts, backoff")));
+              ElementsAre(HasSubstr("unknown key 'whatever' in restart: of node 'a' | known keys: on, attempts, backoff, forget_after, poison_after")));
 }
 
 TEST(Keys, a_section_of_the_wrong_kind_is_told_so) {

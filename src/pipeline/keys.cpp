@@ -296,6 +296,20 @@ Section restart_section() {
                .minimum = 0,
                .maximum = 10,
                .example = "250ms"},
+              {.name = "forget_after",
+               .type = KeyType::duration,
+               .doc = "After running for so long its failures are forgotten: attempts and backoff begin anew.",
+               .fallback = "60s",
+               .minimum = 0,
+               .maximum = 86400,
+               .example = "10m"},
+              {.name = "poison_after",
+               .type = KeyType::integer,
+               .doc = "Deaths on one and the same frame, until that frame is set aside; 0: never.",
+               .fallback = 3,
+               .minimum = 0,
+               .maximum = 1000,
+               .example = "2"},
           }};
 }
 

@@ -95,6 +95,8 @@ TEST(Load, gives_every_key_that_is_left_out_its_default) {
   EXPECT_EQ(node.restart.on, plain.restart.on);
   EXPECT_EQ(node.restart.attempts, plain.restart.attempts);
   EXPECT_EQ(node.restart.backoff_ns, plain.restart.backoff_ns);
+  EXPECT_EQ(node.restart.forget_after_ns, plain.restart.forget_after_ns);
+  EXPECT_EQ(node.restart.poison_after, plain.restart.poison_after);
   EXPECT_EQ(node.container.network, plain.container.network);
   EXPECT_EQ(node.container.user, plain.container.user);
   EXPECT_EQ(node.start_timeout_ns, plain.start_timeout_ns);

@@ -67,6 +67,8 @@ Restart read_restart(const Fields& fields) {
   restart.on = fields.text("on") == "failure" ? RestartOn::failure : RestartOn::never;
   restart.attempts = static_cast<unsigned>(fields.integer("attempts"));
   restart.backoff_ns = fields.duration_ns("backoff");
+  restart.forget_after_ns = fields.duration_ns("forget_after");
+  restart.poison_after = static_cast<unsigned>(fields.integer("poison_after"));
   return restart;
 }
 

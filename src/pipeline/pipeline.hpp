@@ -121,6 +121,8 @@ struct Restart {
   RestartOn on = RestartOn::never;
   unsigned attempts = 3;                  // starts in all, the first included
   std::int64_t backoff_ns = 100'000'000;  // doubles each time, at most 10 s
+  std::int64_t forget_after_ns = 60'000'000'000;  // it ran so long: its failures no longer count
+  unsigned poison_after = 3;              // deaths on one frame until that is set aside; 0: never
 };
 
 // Frames of all inputs that belong together are given to the node at once.

@@ -16,7 +16,6 @@ namespace {
 using executor::Ending;
 using executor::EndingKind;
 
-constexpr std::int64_t kForgetAfterNs = 60'000'000'000;  // it ran so long: its failures no longer count
 constexpr std::int64_t kComeAlongNs = 250'000'000;
 
 const char* signal_hint(int number) {
@@ -154,7 +153,7 @@ void Session::on_collected(NodeRun& node, const Ending& ending) {
 void Session::fail_or_restart(NodeRun& node, json failure) {
   const pipeline::Restart& policy = node.spec->restart;
   const unsigned attempts = policy.on == pipeline::RestartOn::failure ? policy.attempts : 1;
-  if (node.ready_ns != 0 && plane::monotonic_ns() - node.ready_ns >= kForgetAfterNs) node.failures = 0;
+  if (node.ready_ns != 0 && plane::monotonic_ns() - node.ready_ns >= policy.forget_after_ns) node.failures = 0;
   failure["attempt"] = ++node.failures;
   const std::optional<json> set_aside = blame_frame(node, failure);  // with it, its attempts may begin anew
   const bool again = node.failures < attempts && !stopping_ && !node.finished;  // one that has finished has nothing left to do

@@ -10,13 +10,12 @@ namespace hawse::runtime {
 namespace {
 
 constexpr std::size_t kMaxSuspects = 64;
-constexpr unsigned kPoisonAfter = 3;
 
 plane::NodePage& page_of(const plane::Mapping& mapping) { return *reinterpret_cast<plane::NodePage*>(mapping.data()); }
 
 }  // namespace
 
-// Says in `failure` on which frame the node died. Once it has died on it kPoisonAfter times (or would have no attempt left for one more), no replacement is
+// Says in `failure` on which frame the node died. Once it has died on it `poison_after` times (or would have no attempt left for one more), no replacement is
 // given it again; that is what comes back, for an event. The attempts begin anew then, unless the node has handled nothing since the last time: where every
 // frame kills it, it is the node that is broken.
 std::optional<json> Session::blame_frame(NodeRun& node, json& failure) {
@@ -40,8 +39,8 @@ std::optional<json> Session::blame_frame(NodeRun& node, json& failure) {
   failure["frame"] = frame;
 
   const pipeline::Restart& policy = node.spec->restart;
-  if (policy.on != pipeline::RestartOn::failure || policy.attempts < 2) return std::nullopt;
-  const unsigned enough = std::min(kPoisonAfter, policy.attempts);
+  if (policy.on != pipeline::RestartOn::failure || policy.attempts < 2 || policy.poison_after == 0) return std::nullopt;
+  const unsigned enough = std::min(policy.poison_after, policy.attempts);
   if (deaths < enough || stopping_ || node.finished) return std::nullopt;
   edge.set_aside = sequence;
   if (deaths > enough) return std::nullopt;  // it was told before; its replacement died before it came to that
