@@ -74,6 +74,8 @@ def manifest(folder: pathlib.Path, executor: str) -> dict[str, typing.Any]:
         if part.kind == "Source":
             params |= {"origin": index, "small": part.small, "large": part.large, "every": part.every}
         node: dict[str, typing.Any] = {"params": params, "restart": {"on": "failure", "attempts": 1000, "backoff": 0}}
+        if not ONE_END_AT_A_TIME:
+            node["restart"]["poison_after"] = 0  # it isn't the frame that kills
         if part.language == "python":
             node |= {"node": f"nodes.py:{part.kind}", "executor": executor}
             if executor == "container":

@@ -60,15 +60,17 @@ def test_a_soak_at_full_rate_keeps_every_frame_and_no_memory(bench: Bench) -> No
         begin = time.monotonic()
         while time.monotonic() < begin + SECONDS and process.poll() is None:
             time.sleep(max(0.1, SECONDS / 60))
-            if process.poll() is None:
+            try:
                 samples.append({name: held_by(pid) for name, pid in {"runtime": process.pid, **where}.items()})
-        assert process.poll() is None, lines[-5:]
+            except OSError:
+                break  # one is gone: its failure is among the events
     finally:
         process.send_signal(signal.SIGINT)
         process.wait(60)
         reader.join()
     events = [json.loads(line) for line in lines]
-    assert process.returncode == 130 and not [e for e in events if e["event"] == "failure"], lines[-10:]
+    failures = [e for e in events if e["event"] == "failure"]
+    assert not failures and process.returncode == 130, json.dumps(failures)
     summary = events[-1]
     for edge in summary["edges"]:
         assert edge["received"] + edge["dropped"] == edge["frames"] or edge["to"].split(".")[0].endswith("_view"), edge
