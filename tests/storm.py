@@ -155,7 +155,10 @@ class Storm:
             now = sum(self._size(part.name, "records") for part in PARTS if part.kind == "Sink")
             if now != before:
                 moved, before = time.monotonic(), now
-            if self.process.poll() is not None or time.monotonic() - moved > STALLED_S:
+            if self.process.poll() is not None:
+                assert self.process.stderr is not None
+                raise AssertionError(f"the run has ended (seed {self.seed}): {self.process.stderr.read()} {self.describe()}")
+            if time.monotonic() - moved > STALLED_S:
                 raise AssertionError(f"no frame arrives any more while waiting for {what} (seed {self.seed}): {self.describe()}")
 
     def describe(self) -> str:
