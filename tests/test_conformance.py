@@ -424,7 +424,7 @@ def test_a_timer_is_an_input_and_nobody_waits_for_its_end(bench: Bench, executor
                     time.sleep(0.02)
                     yield hawse.Text(str(n))
     """)
-    timer = {"node": "hawse/timer", "params": {"every": "5ms"}, "executor": "thread" if executor == "process" else "container"}
+    timer = {"node": "hawse/timer", "params": {"every": "5ms"}, "executor": "thread" if executor == "process" else "process"}
     bench.write({"nodes": {"says": python_node(executor, "Says"), "timer": timer, "works": python_node(executor, "Works")},
                  "edges": ["says -> works.text", "timer -> works.tick"]})
     run = bench.run_ok()

@@ -512,6 +512,7 @@ bool is_interrupted(const LoopObject* loop) {
 }
 
 bool hear(LoopObject* loop, std::uint64_t flush_id) {
+  if (!loop->is_node) return true;  // a program's inputs and outputs have nothing to do with each other: each output is told
   if (has_heard(loop, flush_id)) return false;
   loop->heard[loop->next_heard++ % (sizeof loop->heard / sizeof *loop->heard)] = flush_id;
   return true;

@@ -261,6 +261,7 @@ void Endpoint::prefer_flush(std::size_t port) noexcept {
 bool Endpoint::has_heard(std::uint64_t flush_id) const noexcept { return std::ranges::find(heard_, flush_id) != heard_.end(); }
 
 bool Endpoint::hear(std::uint64_t flush_id) noexcept {
+  if (!interruptible_) return true;  // a program's inputs and outputs have nothing to do with each other: each output is told
   if (has_heard(flush_id)) return false;
   heard_[next_heard_++ % heard_.size()] = flush_id;
   return true;
