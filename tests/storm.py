@@ -45,11 +45,6 @@ KEEP = 2  # frames that a node holds leased
 PATTERN_BYTES = (1 << 20) + (1 << 17)
 STALLED_S = 120.0
 
-# Known to be lost: the frames that a dead reader still held when its sender dies too, before the reader's replacement has them. Without the second
-# of these lines both ends of an edge are killed together, and one after the other at any moment.
-ONE_END_AT_A_TIME = False
-ONE_END_AT_A_TIME = True
-
 
 @dataclasses.dataclass(frozen=True)
 class Part:
@@ -74,8 +69,7 @@ def manifest(folder: pathlib.Path, executor: str) -> dict[str, typing.Any]:
         if part.kind == "Source":
             params |= {"origin": index, "small": part.small, "large": part.large, "every": part.every}
         node: dict[str, typing.Any] = {"params": params, "restart": {"on": "failure", "attempts": 1000, "backoff": 0}}
-        if not ONE_END_AT_A_TIME:
-            node["restart"]["poison_after"] = 0  # it isn't the frame that kills
+        node["restart"]["poison_after"] = 0  # it isn't the frame that kills
         if part.language == "python":
             node |= {"node": f"nodes.py:{part.kind}", "executor": executor}
             if executor == "container":
@@ -191,16 +185,8 @@ class Storm:
             if fresh > KEEP:
                 del self.died_last[edge]
 
-    def _may_die(self, name: str, together: typing.Collection[str] = ()) -> bool:
-        if not self.lives[name].can_be_killed:
-            return False
-        if not ONE_END_AT_A_TIME:
-            return True
-        for edge in ((a, b) for a, b, _ in EDGES if name in (a, b)):
-            other = edge[0] if edge[1] == name else edge[1]
-            if self.died_last.get(edge, name) != name or other in together:
-                return False
-        return True
+    def _may_die(self, name: str) -> bool:
+        return self.lives[name].can_be_killed
 
     def await_settled(self) -> None:
         def settled() -> bool:
@@ -264,7 +250,7 @@ class Storm:
                 free = [name for name in nodes if self._may_die(name)]
                 self.random.shuffle(free)
                 for name in free[: self.random.choice((1, 1, 1, 2, 3))]:
-                    if self._may_die(name, chosen):
+                    if self._may_die(name):
                         chosen.append(name)
                 return bool(chosen)
             self._await("a node that may be killed", choose)

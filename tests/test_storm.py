@@ -15,7 +15,7 @@ import typing
 
 import pytest
 from harness import EXECUTORS, Bench
-from storm import ONE_END_AT_A_TIME, PARTS, Storm
+from storm import PARTS, Storm
 from storm_check import check
 
 KILLS = int(os.environ.get("HAWSE_STORM_KILLS", "0"))
@@ -74,7 +74,6 @@ def test_a_storm_of_kills_loses_no_frame(storm_of: typing.Callable[[str], Storm]
     print(f"{told}\nbefore {before}\nafter  {after}")
 
 
-@pytest.mark.skipif(ONE_END_AT_A_TIME, reason="a reader holds the links of at most 16 writers that it has not read to the end (kMaxConnections, input_link.cpp), then it fails")
 def test_a_reader_that_stands_still_misses_nothing_however_often_its_writer_dies(storm_of: typing.Callable[[str], Storm]) -> None:
     storm = storm_of("process")
     storm.begin()
@@ -88,7 +87,6 @@ def test_a_reader_that_stands_still_misses_nothing_however_often_its_writer_dies
     print(end_and_check(storm))
 
 
-@pytest.mark.skipif(ONE_END_AT_A_TIME, reason="frames that a dead reader held are lost when its sender dies before they were given again")
 @pytest.mark.parametrize("victims", [["mix", "also"], ["also", "mix"], ["mix", "mix", "also"], ["also", "mix", "also"]], ids=" then ".join)
 @pytest.mark.parametrize("wait", [False, True], ids=["at once", "when it runs again"])
 def test_frames_that_wait_outlive_both_ends(storm_of: typing.Callable[[str], Storm], victims: list[str], wait: bool) -> None:
