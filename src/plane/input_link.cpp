@@ -243,7 +243,6 @@ void Connection::give_back(std::uint32_t number) noexcept {
   if (lease.load(std::memory_order_relaxed) == position_1) lease.store(0, std::memory_order_release);
   positions_1[number].store(0, std::memory_order_release);
   released.store(released.load(std::memory_order_relaxed) + 1, std::memory_order_release);
-  add(memory.reader->returned, 1);
   memory.header->returned[number / 64].fetch_or(std::uint64_t{1} << (number % 64), std::memory_order_seq_cst);  // [link.returned]
   ring_if_asleep();
 }

@@ -162,9 +162,9 @@ struct alignas(kLinePair) WriterStats {  // by the writer
 };
 
 struct alignas(kLinePair) ReaderStats {  // by the reader
-  std::atomic<std::uint64_t> frames, bytes, rejected, returned, flushed, set_aside;
+  std::atomic<std::uint64_t> frames, bytes, rejected, flushed, set_aside;
   std::atomic<std::uint64_t> unmatched;  // received, found no partner in the other inputs, given back without a call
-  std::uint64_t reserved[1];
+  std::uint64_t reserved[2];
   Histogram latency;  // sent_ns to receipt
 };
 
