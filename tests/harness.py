@@ -17,6 +17,13 @@ import pytest
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 HAWSE = pathlib.Path(os.environ.get("HAWSE", ROOT / "build" / "hawse"))
 SDK = HAWSE.parent / "lib" / "hawse" / "python"
+PASS = """
+    class Pass(hawse.Node):
+        def process(self, tensor: hawse.Tensor) -> hawse.Tensor:
+            out = self.output.like(tensor)
+            memoryview(out.data)[:] = memoryview(tensor.data)
+            return out
+"""
 WATCHDOG_S = 300  # against a hang, not a limit on speed
 
 

@@ -185,9 +185,6 @@ class Storm:
             if fresh > KEEP:
                 del self.died_last[edge]
 
-    def _may_die(self, name: str) -> bool:
-        return self.lives[name].can_be_killed
-
     def await_settled(self) -> None:
         def settled() -> bool:
             self._settle()
@@ -246,12 +243,9 @@ class Storm:
         while done < kills:
             chosen: list[str] = []
             def choose() -> bool:
-                self._settle()
-                free = [name for name in nodes if self._may_die(name)]
+                free = [name for name in nodes if self.lives[name].can_be_killed]
                 self.random.shuffle(free)
-                for name in free[: self.random.choice((1, 1, 1, 2, 3))]:
-                    if self._may_die(name):
-                        chosen.append(name)
+                chosen.extend(free[: self.random.choice((1, 1, 1, 2, 3))])
                 return bool(chosen)
             self._await("a node that may be killed", choose)
             with self.changed:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from harness import EXECUTORS, Bench, needs_engine
+from harness import EXECUTORS, PASS, Bench, needs_engine
 
 pytestmark = pytest.mark.parametrize("executor", EXECUTORS)
 
@@ -487,13 +487,7 @@ def test_the_same_pipeline_moves_by_one_word(bench: Bench, executor: str) -> Non
 
 @needs_engine
 def test_three_executors_work_in_one_pipeline(bench: Bench, executor: str) -> None:
-    bench.nodes("""
-        class Pass(hawse.Node):
-            def process(self, tensor: hawse.Tensor) -> hawse.Tensor:
-                out = self.output.like(tensor)
-                memoryview(out.data)[:] = memoryview(tensor.data)
-                return out
-    """)
+    bench.nodes(PASS)
     other = "process" if executor == "container" else "container"
     bench.write({"nodes": {"source": source(30), "a": python_node(executor, "Pass"), "b": python_node(other, "Pass"),
                            "sink": {"node": "test/sink", "params": {"verify": True}}}, "edges": ["source -> a -> b -> sink"]})

@@ -13,7 +13,7 @@ import threading
 import time
 import typing
 
-from harness import WATCHDOG_S, Bench
+from harness import PASS, WATCHDOG_S, Bench
 from storm import held_by
 
 SECONDS = float(os.environ.get("HAWSE_SOAK_SECONDS", "6"))
@@ -21,13 +21,7 @@ GROWTH = {"descriptors": 0, "maps": 2, "threads": 0, "anonymous_kib": 512}  # of
 
 
 def test_a_soak_at_full_rate_keeps_every_frame_and_no_memory(bench: Bench) -> None:
-    bench.nodes("""
-        class Pass(hawse.Node):
-            def process(self, tensor: hawse.Tensor) -> hawse.Tensor:
-                out = self.output.like(tensor)
-                memoryview(out.data)[:] = memoryview(tensor.data)
-                return out
-    """)
+    bench.nodes(PASS)
     nodes: dict[str, typing.Any] = {}
     edges: list[typing.Any] = []
     for size, elements in (("small", 64), ("large", 1 << 20)):

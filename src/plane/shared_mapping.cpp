@@ -9,12 +9,7 @@
 #include <mutex>
 #include <utility>
 
-extern "C" {
-void* __real_mmap(void*, std::size_t, int, int, int, off_t);
-int __real_munmap(void*, std::size_t);
-void* __wrap_mmap(void*, std::size_t, int, int, int, off_t);
-int __wrap_munmap(void*, std::size_t);
-}
+#include "plane/wrapped_mmap.hpp"
 
 namespace {
 
