@@ -168,7 +168,7 @@ void spoil_link(Random& random, Attack& attack) {
     case 1: return spoil(random, header.read);
     case 2: return spoil(random, header.returned[pick(random, 2)]);
     case 3: return spoil(random, header.void_until);
-    case 4: return header.flushes.store(static_cast<std::uint32_t>(random()), std::memory_order_relaxed);
+    case 4: return spoil(random, header.flush_id);
     case 5: return spoil_descriptor(random, attack.memory.descriptors[entry]);
     case 6: return header.reader_sleeps.store(static_cast<std::uint32_t>(random()), std::memory_order_relaxed);
     case 7: return header.writer_sleeps.store(static_cast<std::uint32_t>(random()), std::memory_order_relaxed);

@@ -38,7 +38,7 @@ struct Connection {
   std::uint32_t arena_count = 0;
   std::uint32_t slot_total = 0;
   std::uint64_t read = 0;            // our own cursor
-  std::uint32_t flushes = 0;         // heard of
+  std::uint64_t flush_id = 0;        // heard of
   std::uint64_t* again = nullptr;    // ascending positions of what a dead reader had not returned
   std::uint64_t again_next = 0, again_count = 0;
   std::uint64_t set_aside_sequence = 0;
@@ -88,16 +88,16 @@ struct Connection {
   void give_back(std::uint32_t number) noexcept;
 };
 
-// What a dead reader left: its cursor and, where nobody else can know it, what it held.
+// What a dead reader left: its cursor and, where nobody else can know it, what it held. It stores no more, so nothing is ordered here.
 Status Connection::adopt(std::uint64_t set_aside) noexcept {
   positions_1 = static_cast<std::atomic<std::uint64_t>*>(map_zeroed(kMaxSlots * sizeof *positions_1));
   if (positions_1 == nullptr) return Status::system;
   set_aside_sequence = set_aside;
-  read = memory.header->read.load(std::memory_order_acquire);  // [link.read]
+  read = memory.header->read.load(std::memory_order_relaxed);  // [link.read]
   for (std::uint64_t i = 0; i < memory.ring_slots(); ++i) {
     const std::uint64_t position_1 = memory.leases[i].position_1.load(std::memory_order_relaxed);
     if (position_1 == 0 || position_1 > read || ((position_1 - 1) & memory.ring_mask) != i) continue;
-    if (memory.descriptors[i].stamp.load(std::memory_order_acquire) != position_1) continue;  // [descriptor.stamp] overwritten since
+    if (memory.descriptors[i].stamp.load(std::memory_order_relaxed) != position_1) continue;  // [descriptor.stamp] overwritten since
     if (again == nullptr) again = static_cast<std::uint64_t*>(map_zeroed(memory.ring_slots() * sizeof *again));
     if (again == nullptr) return Status::system;
     again[again_count++] = position_1 - 1;
@@ -111,17 +111,17 @@ Status Connection::adopt(std::uint64_t set_aside) noexcept {
 Status Connection::look(std::uint64_t* at) noexcept {
   if (!adopted) {
     const bool open = memory.header->writer_state.load(std::memory_order_acquire) == static_cast<std::uint32_t>(LinkState::open);  // [link.writer_state]
-    adopted = memory.header->adopted.load(std::memory_order_acquire) != 0;                                                         // [link.adopted]
+    adopted = memory.header->adopted.load(std::memory_order_relaxed) != 0;                                                         // [link.adopted]
     if (!adopted) return open ? Status::empty : Status::ended;
   }
   for (int tries = 0; tries < kMaxTries; ++tries) {
-    const std::uint64_t from = memory.shared_read ? memory.header->read.load(std::memory_order_acquire) : read;  // [link.read]
+    const std::uint64_t from = memory.shared_read ? memory.header->read.load(std::memory_order_relaxed) : read;  // [link.read]
     if (from < read) return Status::corrupt;
     const Descriptor& descriptor = memory.descriptors[from & memory.ring_mask];
     __builtin_prefetch(&descriptor.header[kHeaderWords - 1]);
     __builtin_prefetch(reinterpret_cast<const void*>(guess));
     const std::uint64_t stamp = descriptor.stamp.load(std::memory_order_acquire);  // [descriptor.stamp]
-    if (memory.header->flushes.load(std::memory_order_acquire) != flushes) return Status::flushed;  // [link.flushes]
+    if (memory.header->flush_id.load(std::memory_order_relaxed) != flush_id) return Status::flushed;  // [link.flush_id]
     if (again_next < again_count) return *at = again[again_next], Status::ok;
     if (from != read) lacks_arena = false;
     read = *at = from;
@@ -131,13 +131,13 @@ Status Connection::look(std::uint64_t* at) noexcept {
       continue;
     }
     if (memory.header->writer_state.load(std::memory_order_acquire) == static_cast<std::uint32_t>(LinkState::open)) return Status::empty;  // [link.writer_state]
-    if (descriptor.stamp.load(std::memory_order_acquire) == stamp) return Status::ended;  // [descriptor.stamp] the last frames came before the end
+    if (descriptor.stamp.load(std::memory_order_relaxed) == stamp) return Status::ended;  // [descriptor.stamp] the last frames came before the end
   }
   return Status::empty;
 }
 
 bool Connection::moved_on(std::uint64_t at) const noexcept {
-  return memory.shared_read && memory.header->read.load(std::memory_order_acquire) != at;  // [link.read]
+  return memory.shared_read && memory.header->read.load(std::memory_order_relaxed) != at;  // [link.read]
 }
 
 Place Connection::copy(std::uint64_t at, FrameHeader* header) const noexcept {
@@ -160,10 +160,10 @@ bool Connection::take(std::uint64_t at, std::uint16_t number) noexcept {
   } else if (memory.shared_read) {
     std::uint64_t expected = at;
     if (!memory.header->read.compare_exchange_strong(expected, at + 1, std::memory_order_seq_cst)) return false;  // [link.read]
-    lease.store(at + 1, std::memory_order_release);
+    lease.store(at + 1, std::memory_order_relaxed);
     read = at + 1;
   } else {
-    lease.store(at + 1, std::memory_order_release);
+    lease.store(at + 1, std::memory_order_relaxed);
     memory.header->read.exchange(at + 1, std::memory_order_seq_cst);  // [link.read]
     read = at + 1;
   }
@@ -185,10 +185,7 @@ Status Connection::receive(SpinLock& lock, Received* out) noexcept {
     std::uint64_t at = 0;
     const Status found = look(&at);
     if (found == Status::corrupt) return reject();
-    if (found == Status::flushed) {
-      flushes = memory.header->flushes.load(std::memory_order_acquire);  // [link.flushes]
-      out->flush_id = memory.header->flush_id.load(std::memory_order_acquire);
-    }
+    if (found == Status::flushed) out->flush_id = flush_id = memory.header->flush_id.load(std::memory_order_acquire);  // [link.flush_id]
     if (found != Status::ok) return found;
     const bool again_now = again_next < again_count;
     FrameHeader& header = out->header;
@@ -206,7 +203,7 @@ Status Connection::receive(SpinLock& lock, Received* out) noexcept {
     }
     if (!take(at, number)) continue;
     const bool set_aside = again_now && header.sequence == set_aside_sequence;
-    if (set_aside || at < memory.header->void_until.load(std::memory_order_acquire)) {
+    if (set_aside || at < memory.header->void_until.load(std::memory_order_relaxed)) {
       add(set_aside ? memory.reader->set_aside : memory.reader->flushed, 1);
       const SpinGuard guard(lock);
       give_back(number);
@@ -240,7 +237,7 @@ void Connection::record_latency(std::int64_t sent_ns) noexcept {
 void Connection::give_back(std::uint32_t number) noexcept {
   const std::uint64_t position_1 = positions_1[number].load(std::memory_order_acquire);
   std::atomic<std::uint64_t>& lease = memory.leases[(position_1 - 1) & memory.ring_mask].position_1;
-  if (lease.load(std::memory_order_relaxed) == position_1) lease.store(0, std::memory_order_release);
+  if (lease.load(std::memory_order_relaxed) == position_1) lease.store(0, std::memory_order_relaxed);
   positions_1[number].store(0, std::memory_order_release);
   released.store(released.load(std::memory_order_relaxed) + 1, std::memory_order_release);
   memory.header->returned[number / 64].fetch_or(std::uint64_t{1} << (number % 64), std::memory_order_seq_cst);  // [link.returned]
@@ -364,8 +361,9 @@ void InputLink::release(const Slot& slot, std::uint64_t epoch) noexcept {
 
 std::uint64_t InputLink::flush_waiting() const noexcept {
   const Connection* const connection = state_ == nullptr ? nullptr : state_->current;
-  if (connection == nullptr || connection->memory.header->flushes.load(std::memory_order_acquire) == connection->flushes) return 0;  // [link.flushes]
-  return connection->memory.header->flush_id.load(std::memory_order_acquire);
+  if (connection == nullptr) return 0;
+  const std::uint64_t id = connection->memory.header->flush_id.load(std::memory_order_relaxed);  // [link.flush_id]
+  return id == connection->flush_id ? 0 : id;
 }
 
 void InputLink::count_unmatched() noexcept {

@@ -136,11 +136,10 @@ struct LinkHeader {
   alignas(kLinePair) std::atomic<std::uint32_t> writer_sleeps;
   std::atomic<std::uint32_t> writer_state;   // LinkState. By the writer's side (or the supervisor for a node that ended): no frame follows
   std::atomic<std::uint32_t> adopted;        // 1: the writer has put everything into this link that it has to give again
-  // Flush: overtakes everything. The three are stored in this order; the reader looks at `flushes` after the stamp, so that it
-  // hears of a flush before it gets a frame that was sent after it.
-  std::atomic<std::uint64_t> flush_id;
+  // Flush: overtakes everything. The id is stored last; the reader looks at it after the stamp, so that it hears of a flush before
+  // it gets a frame that was sent after it.
   std::atomic<std::uint64_t> void_until;     // frames at positions below it are void: the reader returns them unseen
-  std::atomic<std::uint32_t> flushes;        // [link.flushes]
+  std::atomic<std::uint64_t> flush_id;       // [link.flush_id] of the last flush; 0: none yet. No two that follow each other are the same
 
   alignas(kLinePair) std::atomic<std::uint64_t> returned[kMaxSlots / 64];  // [link.returned] a bit for each slot of the port, by its number
 };

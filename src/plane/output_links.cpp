@@ -96,7 +96,7 @@ bool OutputPort::State::make_room(WriterLink& link) noexcept {
     std::uint64_t seen = link.read;
     const std::uint64_t moved = link.written - unread_allowed;
     // [link.read] Whoever wins, reader or writer, owns what `read` passed over.
-    if (link.memory.header->read.compare_exchange_strong(seen, moved, std::memory_order_acq_rel, std::memory_order_acquire)) drop_entries(link, moved);
+    if (link.memory.header->read.compare_exchange_strong(seen, moved, std::memory_order_acquire)) drop_entries(link, moved);
   }
   return false;
 }
@@ -113,9 +113,12 @@ void OutputPort::State::collect(WriterLink& link) noexcept {
   }
 }
 
+bool OutputPort::State::has_left(const WriterLink& link) noexcept {
+  return link.memory.header->reader_state.load(std::memory_order_acquire) != static_cast<std::uint32_t>(LinkState::open);  // [link.reader_state]
+}
+
 void OutputPort::State::attend(WriterLink& link) noexcept {
-  const std::uint32_t state = link.memory.header->reader_state.load(std::memory_order_acquire);  // [link.reader_state]
-  if (state != static_cast<std::uint32_t>(LinkState::open)) return forget(link);
+  if (has_left(link)) return forget(link);
   if (ended) tell_end(link);
 }
 
@@ -197,7 +200,7 @@ Status OutputPort::set_link(std::uint32_t index, int link_fd, int reader_doorbel
   WriterLink& link = *place;
   if (link.open) state_->collect(link);  // what the dead reader still returned is not given again
   if (link.open && state_->load_read(link) && link.read < link.void_until) state_->drop_entries(link, link.void_until);
-  if (link.open && link.memory.header->reader_state.load(std::memory_order_acquire) != 0) state_->forget(link);  // [link.reader_state]
+  if (link.open && State::has_left(link)) state_->forget(link);
   link.mapping = static_cast<Mapping&&>(mapping);
   link.bell = static_cast<Bell&&>(bell);
   link.memory = memory;
@@ -205,7 +208,6 @@ Status OutputPort::set_link(std::uint32_t index, int link_fd, int reader_doorbel
   link.open = true;
   link.end_is_told = false;
   link.written = link.read = link.void_until = 0;
-  link.flushes = 0;
   link.blocked_since_ns = 0;
   const Status given = state_->give_again(link, set_aside_sequence);
   state_->attend(link);

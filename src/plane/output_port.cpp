@@ -195,9 +195,8 @@ void OutputPort::flush(std::uint64_t id) noexcept {
   state_->each_open([id](WriterLink& link) {
     LinkHeader& header = *link.memory.header;
     link.void_until = link.written;
-    header.flush_id.store(id, std::memory_order_release);
-    header.void_until.store(link.void_until, std::memory_order_release);
-    header.flushes.store(++link.flushes, std::memory_order_release);  // [link.flushes]
+    header.void_until.store(link.void_until, std::memory_order_relaxed);
+    header.flush_id.store(id, std::memory_order_release);  // [link.flush_id]
   });
   state_->each_open([](WriterLink& link) { link.bell.ring(); });  // it may wait for something else than frames
 }

@@ -61,7 +61,6 @@ struct WriterLink {
   std::uint64_t written = 0;   // our own cursors: the shared ones are only published to, or checked against these
   std::uint64_t read = 0;
   std::uint64_t void_until = 0;
-  std::uint32_t flushes = 0;
   std::int64_t blocked_since_ns = 0;
 
   // What was flushed doesn't hold up what comes after it, as long as the ring has places.
@@ -110,6 +109,7 @@ struct OutputPort::State {
   void forget(WriterLink&) noexcept;
   void fail(WriterLink&) noexcept;
   void tell_end(WriterLink&) noexcept;
+  static bool has_left(const WriterLink&) noexcept;  // the reader
   static void ring_if_asleep(WriterLink&) noexcept;  // after full_fence()
 
   template <class F>

@@ -17,7 +17,7 @@ struct Follow {
   bool closing = false;   // the states of both sides
   bool leases = false;
   bool flushing = false;
-  bool sizes = false;     // of the frame's words its length rather than its sequence
+  bool sizes = false;  // of the frame's words its length rather than its sequence
 };
 
 inline void follow_link(int fd, const Follow& what) {
@@ -48,7 +48,6 @@ inline void follow_link(int fd, const Follow& what) {
     model::follow(&header.adopted, "link.adopted");
   }
   if (what.flushing) {
-    model::follow(&header.flushes, "link.flushes");
     model::follow(&header.flush_id, "link.flush_id");
     model::follow(&header.void_until, "link.void_until");
   }
@@ -113,7 +112,8 @@ struct Reader {
   explicit Reader(const Follow& what) : door(what) {}
 
   void connect(int link_fd, const Writer& writer) {
-    model::check(link.connect(link_fd, writer.door.fd) == Status::ok && link.add_arena(writer.arena, 1, kPayloadBytes, writer.slots) == Status::ok, "connect");
+    model::check(link.connect(link_fd, writer.door.fd) == Status::ok && link.add_arena(writer.arena, 1, kPayloadBytes, writer.slots) == Status::ok,
+                 "connect");
   }
 
   void note(const Received& frame) {

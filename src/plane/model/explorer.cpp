@@ -63,8 +63,8 @@ Word words[kMostWords];
 std::size_t word_count = 0;
 std::uint16_t table[kTable];  // index + 1 by address
 Thread threads[kMostThreads];
-bool running = false, ending = false;
-bool bells_followed = false;  // else a fence has nothing to order, and isn't entered
+bool running = false, ending = false;  // ending: also while a model is built: nobody sleeps then, and nobody dies
+bool bells_followed = false;           // else a fence has nothing to order, and isn't entered
 Operation met[kMostOperations];
 int met_count = 0;
 std::vector<Operation> met_list;
@@ -123,15 +123,19 @@ bool same(const Operation& a, const Operation& b) {
 
 bool is_mutated(const Operation& operation, Mutation::How how) { return mutation.how == how && same(mutation.of, operation); }
 
+void may_die_here() {
+  Thread& thread = self();
+  if (!thread.mortal || ending || rl::rand(2) == 0) return;
+  thread.mortal = thread.delayed = false;
+  longjmp(thread.before_death, 1);
+}
+
 // Where every followed operation begins: here a mortal thread may die, and the operation is entered into the list.
 Operation begin(Kind kind, const Word& word, std::memory_order order, Site site) {
   const Operation operation{site, kind, word.name, order};
   if (site.file == nullptr) return operation;
+  may_die_here();
   Thread& thread = self();
-  if (thread.mortal && !ending && rl::rand(2) == 1) {
-    thread.mortal = thread.delayed = false;
-    longjmp(thread.before_death, 1);
-  }
   int at = 0;
   while (at < met_count && !same(met[at], operation)) ++at;
   if (at == met_count) {
@@ -155,7 +159,9 @@ struct AfterThis {
     if (had && self().delayed_word == &word) release_delayed();
   }
   ~AfterThis() {
-    if (had) release_delayed();
+    if (!had) return;
+    may_die_here();
+    release_delayed();
   }
   bool had;
 };
@@ -203,7 +209,8 @@ std::uint64_t change(Change how, void* address, std::size_t bytes, std::uint64_t
   }
   const Operation operation = begin(Kind::change, *word, order, site);
   const AfterThis after(*word);
-  const bool fenced = order == std::memory_order_seq_cst && !is_mutated(operation, Mutation::How::no_fence) && !is_mutated(operation, Mutation::How::relaxed);
+  const bool fenced =
+      order == std::memory_order_seq_cst && !is_mutated(operation, Mutation::How::no_fence) && !is_mutated(operation, Mutation::How::relaxed);
   if (order == std::memory_order_seq_cst) order = std::memory_order_acq_rel;
   if (is_mutated(operation, Mutation::How::relaxed)) order = std::memory_order_relaxed;
   std::uint64_t old = 0;
@@ -215,7 +222,8 @@ std::uint64_t change(Change how, void* address, std::size_t bytes, std::uint64_t
   return old;
 }
 
-bool compare_exchange(void* address, std::size_t bytes, std::uint64_t* expected, std::uint64_t value, std::memory_order order, std::memory_order failed, Site site) noexcept {
+bool compare_exchange(void* address, std::size_t bytes, std::uint64_t* expected, std::uint64_t value, std::memory_order order,
+                      std::memory_order failed, Site site) noexcept {
   Word* const word = find(address);
   if (word == nullptr) {
     const std::uint64_t old = plain_load(address, bytes);
@@ -226,7 +234,8 @@ bool compare_exchange(void* address, std::size_t bytes, std::uint64_t* expected,
   }
   const Operation operation = begin(Kind::compare, *word, order, site);
   const AfterThis after(*word);
-  const bool fenced = order == std::memory_order_seq_cst && !is_mutated(operation, Mutation::How::no_fence) && !is_mutated(operation, Mutation::How::relaxed);
+  const bool fenced =
+      order == std::memory_order_seq_cst && !is_mutated(operation, Mutation::How::no_fence) && !is_mutated(operation, Mutation::How::relaxed);
   if (order == std::memory_order_seq_cst) order = std::memory_order_acq_rel;
   if (failed == std::memory_order_seq_cst) failed = std::memory_order_acquire;
   if (is_mutated(operation, Mutation::How::relaxed)) order = failed = std::memory_order_relaxed;
@@ -241,7 +250,7 @@ void fence(std::memory_order order) noexcept {
   if (thread.last_operation == 0) return;
   const Operation after = met[thread.last_operation - 1];
   const Operation operation{after.site, Kind::fence, after.word, order};
-  if (!bells_followed) return rl::atomic_thread_fence(relacys(order), where(after.site));
+  if (!bells_followed || ending) return rl::atomic_thread_fence(relacys(order), where(after.site));
   int at = 0;
   while (at < met_count && !same(met[at], operation)) ++at;
   if (at == met_count) met[met_count++] = operation;
@@ -311,12 +320,15 @@ template <unsigned Threads>
 struct Suite : rl::test_suite<Suite<Threads>, Threads> {
   void before() {
     running = true;
-    ending = bells_followed = false;
+    bells_followed = false;
     word_count = 0;
     memset(table, 0, sizeof table);
-    for (Thread& thread : threads) thread.mortal = thread.delayed = false, thread.last_operation = 0;
+    for (Thread& thread : threads) thread.mortal = thread.delayed = false;
     reset_system();
+    ending = true;
     model_now = maker_now->make(model_place);
+    ending = false;
+    for (Thread& thread : threads) thread.last_operation = 0;
   }
   void thread(unsigned index) {
     model_now->thread(index);
@@ -327,8 +339,10 @@ struct Suite : rl::test_suite<Suite<Threads>, Threads> {
     model_now->at_end();
     model_now->~Model();
     for (std::size_t i = 0; i < word_count; ++i) {
-      if (words[i].name == nullptr) words[i].payload().~var();
-      else words[i].shared().~atomic();
+      if (words[i].name == nullptr)
+        words[i].payload().~var();
+      else
+        words[i].shared().~atomic();
     }
     running = false;
   }
@@ -356,7 +370,7 @@ bool run(rl::test_params& params) {
 
 }  // namespace
 
-Outcome explore(const Maker& maker, unsigned switches, const Mutation& change_one) {
+Outcome explore(const Maker& maker, const Search& search, const Mutation& change_one) {
   if (maker.bytes > sizeof model_place || maker.threads < 2 || maker.threads > 3) abort();
   said.clear();
   std::ostream out(&said);
@@ -364,8 +378,8 @@ Outcome explore(const Maker& maker, unsigned switches, const Mutation& change_on
   params.iteration_count = ~rl::iteration_t{0} >> 1;
   params.output_stream = params.progress_stream = &out;
   params.progress_output_period = 1000000;
-  params.search_type = rl::sched_bound;
-  params.context_bound = switches == 0 ? ~0u : switches;
+  params.search_type = search.older ? rl::sched_random : rl::sched_bound;  // what a load may see depends on it, and nothing else here
+  params.context_bound = search.switches == 0 ? ~0u : search.switches;
   params.execution_depth_limit = 20000;
   maker_now = &maker;
   mutation = change_one;

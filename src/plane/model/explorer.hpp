@@ -26,7 +26,8 @@ enum class Change { exchange, add, set };
 std::uint64_t load(const void* word, std::size_t bytes, std::memory_order, Site) noexcept;
 void store(void* word, std::size_t bytes, std::uint64_t value, std::memory_order, Site) noexcept;
 std::uint64_t change(Change, void* word, std::size_t bytes, std::uint64_t operand, std::memory_order, Site) noexcept;
-bool compare_exchange(void* word, std::size_t bytes, std::uint64_t* expected, std::uint64_t value, std::memory_order, std::memory_order failed, Site) noexcept;
+bool compare_exchange(void* word, std::size_t bytes, std::uint64_t* expected, std::uint64_t value, std::memory_order, std::memory_order failed,
+                      Site) noexcept;
 void fence(std::memory_order) noexcept;
 bool futex_wait(const void* word, std::uint32_t expected) noexcept;  // false: the word is another one
 void futex_wake(const void* word) noexcept;
@@ -63,7 +64,12 @@ struct Operation {
   std::memory_order order;
 };
 struct Mutation {
-  enum class How { none, relaxed, no_fence, swapped } how = How::none;  // no_fence: of a sequentially consistent change; swapped: a store comes after the next operation
+  enum class How {
+    none,
+    relaxed,
+    no_fence,
+    swapped
+  } how = How::none;  // no_fence: of a sequentially consistent change; swapped: a store comes after the next operation
   Operation of{};
 };
 
@@ -88,8 +94,11 @@ template <class M>
 Maker maker(const char* name, unsigned threads) {
   return {name, threads, sizeof(M), [](void* place) -> Model* { return new (place) M(); }};
 }
-// switches: how often, at most, a thread that could have gone on is left for another one; 0: no bound.
-Outcome explore(const Maker&, unsigned switches, const Mutation& = {});
+struct Search {
+  unsigned switches = 0;  // how often, at most, a thread that could have gone on is left for another one; 0: no bound
+  bool older = false;     // a load may see not only the value before the newest, but the one before that, too
+};
+Outcome explore(const Maker&, const Search&, const Mutation& = {});
 const std::vector<Operation>& operations();  // met in all executions so far
 
 // Of system.cpp.

@@ -45,6 +45,7 @@ struct Ring final : model::Model {
 
 // A reader that copies an entry while it is overwritten has half of a small frame and half of a large one, which no honest writer
 // sends: it must find `read` moved, and not call the writer hostile.
+template <std::uint64_t First, std::uint64_t Then>
 struct Sizes final : model::Model {
   static constexpr Follow kFollow{.sizes = true};
   Writer writer{2, kFollow};
@@ -60,7 +61,7 @@ struct Sizes final : model::Model {
   }
   void thread(unsigned index) override {
     if (index == 0) {
-      const std::uint64_t sizes[] = {kLargeBytes, kLargeBytes, kPayloadBytes, kPayloadBytes};
+      const std::uint64_t sizes[] = {First, First, Then, Then};
       for (const std::uint64_t bytes : sizes) sent += writer.send(bytes) == Status::ok;
     } else {
       reader.take();
@@ -125,8 +126,10 @@ struct Sleep final : model::Model {
     OutputPort* const output = &writer.port;
     const Ends ends{&output, 1, nullptr, 0};
     while (sent < Frames)
-      if (writer.send() == Status::ok) ++sent;
-      else wait(writer.door.bell, ends, false, true, nullptr, -1);
+      if (writer.send() == Status::ok)
+        ++sent;
+      else
+        wait(writer.door.bell, ends, false, true, nullptr, -1);
     output->end(LinkState::ended);
     while (!output->drained()) wait(writer.door.bell, ends, false, false, nullptr, -1);
   }
@@ -147,6 +150,38 @@ struct Sleep final : model::Model {
   void at_end() override {
     for (std::uint32_t i = 0; Holds && i < reader.received; ++i) reader.release(held[i]);
     model::check(Policy != WhenFull::block || reader.received == Frames, "every frame comes before the end");
+    writer.port.pump();
+    model::check(writer.port.slots_in_use() == 0, "every slot is free in the end");
+  }
+};
+
+// A reader goes while it has a frame and the writer sleeps: what it read of it was there, though its slot is given anew at once.
+struct ReaderGoes final : model::Model {
+  static constexpr Follow kFollow{.sleeping = true, .closing = true};
+  Writer writer{1, kFollow};
+  Reader reader{kFollow};
+
+  ReaderGoes() {
+    const int link = create_link(1, WhenFull::block);
+    follow_link(link, kFollow);
+    reader.connect(link, writer);
+    model::check(writer.port.set_link(0, link, reader.door.fd, 1, WhenFull::block) == Status::ok, "set_link");
+  }
+  void thread(unsigned index) override {
+    if (index == 0) {
+      OutputPort* const output = &writer.port;
+      for (int sent = 0; sent < 2;)
+        if (writer.send() == Status::ok)
+          ++sent;
+        else
+          wait(writer.door.bell, {&output, 1, nullptr, 0}, false, true, nullptr, -1);
+      return;
+    }
+    Received frame;
+    if (reader.link.receive(&frame) == Status::ok) reader.note(frame);
+    reader.link.close();
+  }
+  void at_end() override {
     writer.port.pump();
     model::check(writer.port.slots_in_use() == 0, "every slot is free in the end");
   }
@@ -198,6 +233,27 @@ struct Flush final : model::Model {
   }
 };
 
+// A reader that sleeps hears of a flush at once.
+struct FlushWakes final : model::Model {
+  static constexpr Follow kFollow{.sleeping = true, .flushing = true};
+  Writer writer{1, kFollow};
+  Reader reader{kFollow};
+
+  FlushWakes() {
+    const int link = create_link(1, WhenFull::block);
+    follow_link(link, kFollow);
+    reader.connect(link, writer);
+    model::check(writer.port.set_link(0, link, reader.door.fd, 1, WhenFull::block) == Status::ok, "set_link");
+  }
+  void thread(unsigned index) override {
+    if (index == 0) return writer.port.flush(7);
+    InputLink* const input = &reader.link;
+    Received frame;
+    while (reader.link.receive(&frame) != Status::flushed) wait(reader.door.bell, {nullptr, 0, &input, 1}, true, false, nullptr, -1);
+  }
+  void at_end() override {}
+};
+
 // The reader dies before any of its operations. Its replacement gets what it had not returned, first and in order, then the rest.
 struct ReaderDies final : model::Model {
   static constexpr Follow kFollow{.closing = true, .leases = true};
@@ -241,7 +297,8 @@ struct ReaderDies final : model::Model {
     if (dead && !replaced) replace();
     (dead ? replacement : reader).drain();
     for (std::uint64_t sequence = 1; sequence <= sent; ++sequence) {
-      model::check(reader.returned[sequence] || replacement.got[sequence] || (dead && reader.got[sequence] && returned_unseen(sequence)), "no frame is lost");
+      model::check(reader.returned[sequence] || replacement.got[sequence] || (dead && reader.got[sequence] && returned_unseen(sequence)),
+                   "no frame is lost");
       model::check(!(reader.returned[sequence] && replacement.got[sequence]), "what was returned is not given again");
     }
     writer.port.pump();
@@ -249,6 +306,47 @@ struct ReaderDies final : model::Model {
   }
   // It had looked at it and its bit is set: it died on the way out of release().
   bool returned_unseen(std::uint64_t sequence) const { return sequence == reader.last && sequence < sent + 1; }
+};
+
+// A replacement that sleeps until the writer has given again what its predecessor had; then the writer ends: at once, or when it has sent one more.
+template <bool Waits>
+struct Adopt final : model::Model {
+  static constexpr Follow kFollow{.sleeping = true, .closing = true};
+  static constexpr std::uint32_t kQueue = 1;
+  Writer writer{2, kFollow};
+  Reader reader{kFollow}, replacement{kFollow};
+  int next_link = create_link(kQueue, WhenFull::block, 2);
+
+  Adopt() {
+    const int link = create_link(kQueue, WhenFull::block);
+    follow_link(next_link, kFollow);
+    reader.connect(link, writer);
+    replacement.connect(next_link, writer);
+    bool good = writer.port.set_link(0, link, reader.door.fd, kQueue, WhenFull::block) == Status::ok && writer.send() == Status::ok;
+    Received held;
+    good = good && reader.link.receive(&held) == Status::ok && writer.send() == Status::ok;
+    model::check(good, "one frame is held, and one unread");
+  }
+  void thread(unsigned index) override {
+    if (index == 0) {
+      OutputPort* const output = &writer.port;
+      model::check(writer.port.set_link(0, next_link, replacement.door.fd, kQueue, WhenFull::block) == Status::ok, "set_link");
+      while (Waits && writer.send() != Status::ok) wait(writer.door.bell, {&output, 1, nullptr, 0}, false, true, nullptr, -1);
+      writer.port.end(LinkState::ended);
+      return;
+    }
+    InputLink* const input = &replacement.link;
+    for (;;) {
+      const Status status = replacement.take();
+      if (status == Status::ended) return;
+      if (status != Status::ok) wait(replacement.door.bell, {nullptr, 0, &input, 1}, true, false, nullptr, -1);
+    }
+  }
+  void at_end() override {
+    model::check(replacement.received == (Waits ? 3 : 2) && replacement.again == 2, "both come again before the end");
+    writer.port.pump();
+    model::check(writer.port.slots_in_use() == 0, "every slot is free in the end");
+  }
 };
 
 // The writer dies before any of its operations: what it had sent is read to its end, whole, then what its replacement sends.
@@ -325,8 +423,10 @@ struct BothDie final : model::Model {
     const auto read = [](void* self) {
       for (int i = 0; i < 3; ++i) static_cast<BothDie*>(self)->reader.take();
     };
-    if (index == 0) model::may_die(write, this);
-    else reader_died = model::may_die(read, this);
+    if (index == 0)
+      model::may_die(write, this);
+    else
+      reader_died = model::may_die(read, this);
   }
   void at_end() override {
     LinkView view;
@@ -352,14 +452,19 @@ std::vector<Searched> models() {
       {model::maker<Ring<WhenFull::drop_oldest, 1, 3, 3, 2>>("ring, drop_oldest", 2), 3, 5, 2},
       {model::maker<Ring<WhenFull::latest, 1, 3, 3, 2>>("ring, latest", 2), 3, 5, 2},
       {model::maker<Ring<WhenFull::drop_newest, 1, 2, 3, 3>>("ring, drop_newest", 2), 3, 0, 2},
-      {model::maker<Sizes>("ring, drop_oldest, two sizes", 2), 3, 4, 2},
+      {model::maker<Sizes<kLargeBytes, kPayloadBytes>>("ring, drop_oldest, then smaller", 2), 3, 4, 2},
+      {model::maker<Sizes<kPayloadBytes, kLargeBytes>>("ring, drop_oldest, then larger", 2), 3, 4, 2},
       {model::maker<Pool>("slot pool, two links", 3), 2, 3, 2},
+      {model::maker<ReaderGoes>("reader goes", 2), 2, 4, 2},
       {model::maker<Flush>("flush", 2), 2, 4, 2},
+      {model::maker<FlushWakes>("flush, a reader that sleeps", 2), 3, 0, 2},
       {model::maker<Sleep<WhenFull::block, 1, 1, 1>>("sleep, one frame", 2), 2, 3, 2},
       {model::maker<Sleep<WhenFull::block, 1, 1, 2>>("sleep, one slot", 2), 1, 2, 1},
       {model::maker<Sleep<WhenFull::block, 1, 2, 3>>("sleep, queue of one", 2), 1, 2, 1},
       {model::maker<Sleep<WhenFull::block, 1, 2, 2, true>>("sleep, a reader that holds", 2), 1, 2, 1},
       {model::maker<Sleep<WhenFull::drop_oldest, 1, 2, 1, true>>("sleep, a reader that holds, drop_oldest", 2), 1, 2, 1},
+      {model::maker<Adopt<false>>("replacement sleeps, the writer ends", 2), 2, 3, 1},
+      {model::maker<Adopt<true>>("replacement sleeps, the writer goes on", 2), 2, 3, 1},
       {model::maker<ReaderDies>("reader dies", 2), 2, 3, 1},
       {model::maker<WriterDies>("writer dies", 2), 2, 3, 1},
       {model::maker<BothDie>("both die", 2), 2, 3, 1},

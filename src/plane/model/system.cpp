@@ -86,8 +86,10 @@ void* take_block(size_t bytes) {
   for (int i = 0; i < block_count; ++i) {
     if (blocks[i].used || blocks[i].bytes != bytes) continue;
     blocks[i].used = true;
-    if (bytes >= kWorthUnmapping) ::madvise(blocks[i].data, bytes, MADV_DONTNEED);
-    else memset(blocks[i].data, 0, bytes);
+    if (bytes >= kWorthUnmapping)
+      ::madvise(blocks[i].data, bytes, MADV_DONTNEED);
+    else
+      memset(blocks[i].data, 0, bytes);
     return blocks[i].data;
   }
   if (block_count == kMostBlocks) abort();
@@ -126,9 +128,7 @@ int __wrap_ftruncate(int fd, off_t size) {
   return file == nullptr ? __real_ftruncate(fd, size) : size_file(*file, static_cast<size_t>(size));
 }
 
-int __wrap_fallocate(int fd, int mode, off_t offset, off_t size) {
-  return file_at(fd) == nullptr ? __real_fallocate(fd, mode, offset, size) : 0;
-}
+int __wrap_fallocate(int fd, int mode, off_t offset, off_t size) { return file_at(fd) == nullptr ? __real_fallocate(fd, mode, offset, size) : 0; }
 
 int __wrap_fcntl(int fd, int command, ...) {
   va_list list;
