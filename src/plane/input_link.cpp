@@ -39,7 +39,6 @@ struct Connection {
   std::uint32_t slot_total = 0;
   std::uint64_t read = 0;            // our own cursor
   std::uint64_t flush_id = 0;        // heard of
-  std::uint64_t* again = nullptr;    // ascending positions of what a dead reader had not returned
   std::uint64_t again_next = 0, again_count = 0;
   std::uint64_t set_aside_sequence = 0;
   std::uint64_t taken = 0;           // frames leased so far
@@ -47,16 +46,17 @@ struct Connection {
   std::uintptr_t last_payload = 0;
   std::uintptr_t guess = 0;          // where the next payload is, if slots are given out in steps: only fetched ahead
   std::atomic<std::uint64_t> released{0};  // of them; written under the lock
-  std::atomic<std::uint64_t>* positions_1 = nullptr;       // kMaxSlots, by slot number: position + 1 of the frame leased there, 0: none
   Status verdict = Status::ok;       // corrupt or ended: closed, for good
   bool left = false;                 // the reader has gone on to the next one
   bool adopted = false;              // seen once: before, nothing is taken, for the link that this one replaces may be the one to read on
   bool lacks_arena = false;          // the frame at `read` waits for add_arena()
 
-  ~Connection() {
-    if (positions_1 != nullptr) ::munmap(positions_1, kMaxSlots * sizeof *positions_1);
-    if (again != nullptr) ::munmap(again, memory.ring_slots() * sizeof *again);
-  }
+  std::uint64_t again[kMaxRing];     // ascending positions of what a dead reader had not returned
+  union {                            // not constructed: it is zero
+    std::atomic<std::uint64_t> positions_1[kMaxSlots];  // by slot number: position + 1 of the frame leased there, 0: none
+  };
+
+  Connection() noexcept {}
 
   const ReaderArena* find(std::uint32_t id) const noexcept {
     for (std::uint32_t i = 0; i < arena_count; ++i)
@@ -77,7 +77,7 @@ struct Connection {
   }
 
   std::uint64_t leased() const noexcept { return taken - released.load(std::memory_order_acquire); }
-  Status adopt(std::uint64_t set_aside) noexcept;
+  void adopt(std::uint64_t set_aside) noexcept;
   Status look(std::uint64_t* at) noexcept;
   bool moved_on(std::uint64_t at) const noexcept;
   Place copy(std::uint64_t at, FrameHeader* header) const noexcept;
@@ -89,21 +89,16 @@ struct Connection {
 };
 
 // What a dead reader left: its cursor and, where nobody else can know it, what it held. It stores no more, so nothing is ordered here.
-Status Connection::adopt(std::uint64_t set_aside) noexcept {
-  positions_1 = static_cast<std::atomic<std::uint64_t>*>(map_zeroed(kMaxSlots * sizeof *positions_1));
-  if (positions_1 == nullptr) return Status::system;
+void Connection::adopt(std::uint64_t set_aside) noexcept {
   set_aside_sequence = set_aside;
   read = memory.header->read.load(std::memory_order_relaxed);  // [link.read]
   for (std::uint64_t i = 0; i < memory.ring_slots(); ++i) {
     const std::uint64_t position_1 = memory.leases[i].position_1.load(std::memory_order_relaxed);
     if (position_1 == 0 || position_1 > read || ((position_1 - 1) & memory.ring_mask) != i) continue;
     if (memory.descriptors[i].stamp.load(std::memory_order_relaxed) != position_1) continue;  // [descriptor.stamp] overwritten since
-    if (again == nullptr) again = static_cast<std::uint64_t*>(map_zeroed(memory.ring_slots() * sizeof *again));
-    if (again == nullptr) return Status::system;
     again[again_count++] = position_1 - 1;
   }
   std::sort(again, again + again_count);
-  return Status::ok;
 }
 
 // Where the next frame stands, or why there is none. The stamp is looked at first: whoever sees it also sees what its writer
@@ -312,7 +307,7 @@ Status InputLink::connect(int link_fd, int writer_doorbell_fd, std::uint64_t set
   if (connection == nullptr) return Status::system;
   Status status = open_link(link_fd, &connection->mapping, &connection->memory);
   if (status == Status::ok) status = Bell::map(writer_doorbell_fd, &connection->bell);
-  if (status == Status::ok) status = connection->adopt(set_aside_sequence);
+  if (status == Status::ok) connection->adopt(set_aside_sequence);
   if (status == Status::ok && !state_->insert(connection)) {
     state_->settle();  // what has nothing more to give makes way
     if (!state_->insert(connection)) status = Status::limit;

@@ -66,10 +66,11 @@ inline void* map_zeroed(std::size_t bytes) noexcept {
   return memory == MAP_FAILED ? nullptr : memory;
 }
 
+// A member without an initializer is zero, and its pages are touched only where used.
 template <class T>
 T* make_mapped() noexcept {
   void* memory = map_zeroed(sizeof(T));
-  return memory == nullptr ? nullptr : new (memory) T();
+  return memory == nullptr ? nullptr : new (memory) T;
 }
 
 template <class T>

@@ -37,7 +37,7 @@ void OutputPort::State::push(WriterLink& link, std::uint32_t number, std::uint16
   for (std::size_t i = kHeaderWords; i-- > 1;) descriptor.header[i].store(header_word(header, i), std::memory_order_release);  // [descriptor.words]
   descriptor.header[0].store(first_word(header, extra_flags), std::memory_order_release);  // [descriptor.words]
   descriptor.place.store(packed(place(number)), std::memory_order_release);                 // [descriptor.words]
-  link.tables->ring[at] = {header.sequence, static_cast<std::uint16_t>(number)};
+  link.ring[at] = {header.sequence, static_cast<std::uint16_t>(number)};
   WriterStats& stats = *link.memory.writer;
   stats.last_sequence.store(header.sequence, std::memory_order_relaxed);  // before anybody can see it: a replacement must not use the number again
   descriptor.stamp.store(++link.written, std::memory_order_release);      // [descriptor.stamp]
@@ -74,9 +74,9 @@ bool OutputPort::State::must_wait(WriterLink& link) noexcept {
 // Entries from link.read to up_to are ours again: the writer moved `read` over them.
 void OutputPort::State::drop_entries(WriterLink& link, std::uint64_t up_to) noexcept {
   for (std::uint64_t at = link.read; at != up_to; ++at) {
-    const RingEntry& entry = link.tables->ring[at & link.memory.ring_mask];
-    if (!has_bit(link.tables->held, entry.slot) || slots[entry.slot].header.sequence != entry.sequence) return fail(link);  // returned unread
-    clear_bit(link.tables->held, entry.slot);
+    const RingEntry& entry = link.ring[at & link.memory.ring_mask];
+    if (!has_bit(link.held, entry.slot) || slots[entry.slot].header.sequence != entry.sequence) return fail(link);  // returned unread
+    clear_bit(link.held, entry.slot);
     drop_reference(entry.slot);
     add(at < link.void_until ? link.memory.writer->flushed : link.memory.writer->dropped, 1);
   }
@@ -105,10 +105,10 @@ bool OutputPort::State::make_room(WriterLink& link) noexcept {
 void OutputPort::State::collect(WriterLink& link) noexcept {
   for (std::uint32_t word = 0; word * 64 < slot_total; ++word) {
     std::atomic<std::uint64_t>& returned = link.memory.header->returned[word];
-    if (link.tables->held[word] == 0 || returned.load(std::memory_order_relaxed) == 0) continue;  // [link.returned]
+    if (link.held[word] == 0 || returned.load(std::memory_order_relaxed) == 0) continue;  // [link.returned]
     std::uint64_t bits = returned.exchange(0, std::memory_order_acquire);                         // [link.returned]
-    if ((bits & ~link.tables->held[word]) != 0) return fail(link);
-    link.tables->held[word] &= ~bits;
+    if ((bits & ~link.held[word]) != 0) return fail(link);
+    link.held[word] &= ~bits;
     for (; bits != 0; bits &= bits - 1) drop_reference(word * 64 + static_cast<std::uint32_t>(__builtin_ctzll(bits)));
   }
 }
@@ -124,16 +124,16 @@ void OutputPort::State::attend(WriterLink& link) noexcept {
 
 // The frames' order is their sequence; a link holds a slot for one frame at a time.
 Status OutputPort::State::give_again(WriterLink& link, std::uint64_t set_aside_sequence) noexcept {
-  std::uint16_t* const order = link.tables->order;
+  std::uint16_t* const order = link.order;
   std::uint32_t count = 0;
   for (std::uint32_t word = 0; word < kMaxSlots / 64; ++word)
-    for (std::uint64_t bits = link.tables->held[word]; bits != 0; bits &= bits - 1)
+    for (std::uint64_t bits = link.held[word]; bits != 0; bits &= bits - 1)
       order[count++] = static_cast<std::uint16_t>(word * 64 + static_cast<std::uint32_t>(__builtin_ctzll(bits)));
   if (count > link.memory.ring_slots()) return Status::limit;
   std::sort(order, order + count, [this](std::uint16_t a, std::uint16_t b) { return slots[a].header.sequence < slots[b].header.sequence; });
   for (std::uint32_t i = 0; i < count; ++i) {
     if (slots[order[i]].header.sequence == set_aside_sequence) {
-      clear_bit(link.tables->held, order[i]);
+      clear_bit(link.held, order[i]);
       drop_reference(order[i]);
       add(link.memory.writer->set_aside, 1);
       continue;
@@ -150,8 +150,8 @@ Status OutputPort::State::give_again(WriterLink& link, std::uint64_t set_aside_s
 void OutputPort::State::forget(WriterLink& link) noexcept {
   link.open = false;
   for (std::uint32_t word = 0; word < kMaxSlots / 64; ++word) {
-    std::uint64_t bits = link.tables->held[word];
-    link.tables->held[word] = 0;
+    std::uint64_t bits = link.held[word];
+    link.held[word] = 0;
     for (; bits != 0; bits &= bits - 1) drop_reference(word * 64 + static_cast<std::uint32_t>(__builtin_ctzll(bits)));
   }
 }
@@ -187,14 +187,8 @@ Status OutputPort::set_link(std::uint32_t index, int link_fd, int reader_doorbel
 
   WriterLink*& place = state_->links[index];
   if (place == nullptr) {
-    WriterLink* link = make_mapped<WriterLink>();
-    if (link == nullptr) return Status::system;
-    link->tables = static_cast<LinkTables*>(map_zeroed(sizeof(LinkTables)));
-    if (link->tables == nullptr) {
-      destroy_mapped(link);
-      return Status::system;
-    }
-    place = link;
+    place = make_mapped<WriterLink>();
+    if (place == nullptr) return Status::system;
     if (index >= state_->link_limit) state_->link_limit = index + 1;
   }
   WriterLink& link = *place;

@@ -17,12 +17,7 @@ constexpr std::uint32_t kFastClockEvery = 8;
 }  // namespace
 
 OutputPort::State::~State() {
-  for (std::uint32_t i = 0; i < link_limit; ++i) {
-    if (links[i] == nullptr) continue;
-    ::munmap(links[i]->tables, sizeof(LinkTables));
-    destroy_mapped(links[i]);
-  }
-  if (slots != nullptr) ::munmap(slots, sizeof(WriterSlot) * kMaxSlots);
+  for (std::uint32_t i = 0; i < link_limit; ++i) destroy_mapped(links[i]);
 }
 
 WriterSlot* OutputPort::State::building_at(Slot slot) noexcept {
@@ -69,14 +64,7 @@ std::int64_t OutputPort::State::sent_ns() noexcept {
   return now_ns;
 }
 
-OutputPort::OutputPort() noexcept : state_(make_mapped<State>()) {
-  if (state_ == nullptr) return;
-  state_->slots = static_cast<WriterSlot*>(map_zeroed(sizeof(WriterSlot) * kMaxSlots));
-  if (state_->slots != nullptr) return;
-  destroy_mapped(state_);
-  state_ = nullptr;
-}
-
+OutputPort::OutputPort() noexcept : state_(make_mapped<State>()) {}
 OutputPort::~OutputPort() { destroy_mapped(state_); }
 
 void OutputPort::set_next_sequence(std::uint64_t sequence) noexcept {
@@ -179,7 +167,7 @@ Status OutputPort::send(const Building& building, std::uint32_t copies) noexcept
   slot->references = 1;  // our own, until every link has been asked
   state.each_open([&](WriterLink& link) {
     if (!state.make_room(link)) return;
-    set_bit(link.tables->held, number);
+    set_bit(link.held, number);
     ++slot->references;
     state.push(link, number, 0);
     add(link.memory.writer->copies, copies);

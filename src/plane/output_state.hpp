@@ -43,18 +43,10 @@ struct RingEntry {
   std::uint16_t slot;
 };
 
-// Zero is a valid beginning.
-struct LinkTables {
-  std::uint64_t held[kMaxSlots / 64];
-  std::uint16_t order[kMaxSlots];  // of what is given again
-  RingEntry ring[kMaxRing];
-};
-
 struct WriterLink {
   Mapping mapping;
   LinkMemory memory;
   Bell bell;  // the reader's
-  LinkTables* tables = nullptr;
   WhenFull when_full = WhenFull::block;
   bool open = false;           // false: closed by its reader, or broken; it holds nothing
   bool end_is_told = false;
@@ -62,6 +54,9 @@ struct WriterLink {
   std::uint64_t read = 0;
   std::uint64_t void_until = 0;
   std::int64_t blocked_since_ns = 0;
+  std::uint64_t held[kMaxSlots / 64];  // slots of which this link has a reference
+  std::uint16_t order[kMaxSlots];      // of what is given again
+  RingEntry ring[kMaxRing];
 
   // What was flushed doesn't hold up what comes after it, as long as the ring has places.
   bool is_full() const noexcept {
@@ -75,7 +70,6 @@ struct OutputPort::State {
   std::uint8_t by_size[kMaxArenas] = {};  // the enabled ones, smallest slots first
   std::uint32_t enabled_count = 0;
   std::uint32_t slot_total = 0;
-  WriterSlot* slots = nullptr;  // kMaxSlots
   WriterLink* links[kMaxLinks] = {};
   std::uint32_t link_limit = 0;  // links at or above are null
   std::uint64_t next_sequence = 1;
@@ -85,6 +79,7 @@ struct OutputPort::State {
   bool wants_slot = false;
   bool ended = false;
   LinkState end_state = LinkState::open;
+  WriterSlot slots[kMaxSlots];
 
   ~State();
 
