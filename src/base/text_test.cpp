@@ -41,6 +41,7 @@ TEST(Text, reads_durations) {
   EXPECT_EQ(parse_duration_ns("1.5s"), 1'500'000'000);
   EXPECT_EQ(parse_duration_ns("2m"), 120'000'000'000);
   EXPECT_EQ(parse_duration_ns("1h"), 3'600'000'000'000);
+  EXPECT_EQ(parse_duration_ns("7d"), 604'800'000'000'000);
   EXPECT_EQ(parse_duration_ns("80us"), 80'000);
   EXPECT_EQ(parse_duration_ns("3"), 3'000'000'000);
   for (const char* wrong : {"", "-1s", "s", "1 week", "9999999999h", "1s2"}) EXPECT_FALSE(parse_duration_ns(wrong)) << wrong;

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <utility>
@@ -12,6 +13,7 @@
 #include "base/exit_codes.hpp"
 #include "cli/pipeline_options.hpp"
 #include "executor/container/images.hpp"
+#include "executor/lock/lock_file.hpp"
 
 namespace hawse::cli {
 namespace {
@@ -43,8 +45,20 @@ std::string to_text(plane::FrameType type) {
   return to_string(type == plane::FrameType::none ? pipeline::PortType{} : pipeline::PortType{{type}});
 }
 
+// "": there is none. Else whether the pipeline's lock file fits it.
+std::string lock_state(const pipeline::Pipeline& pipeline) {
+  if (std::error_code error; !std::filesystem::exists(executor::lock_path(pipeline), error)) return "";
+  try {
+    const auto found = executor::differences(executor::read_lock(pipeline), pipeline);
+    return found.empty() ? "fits" : fmt::format("stale, {}; hawse lock makes it anew", fmt::join(found, "; "));
+  } catch (const Error& error) {
+    return fmt::format("unreadable, {}", error.context());
+  }
+}
+
 void print_text(const pipeline::Pipeline& pipeline) {
   fmt::print("{}: {} nodes, {} edges, no errors\n", pipeline.name, pipeline.nodes.size(), pipeline.edges.size());
+  if (const auto lock = lock_state(pipeline); !lock.empty()) fmt::print("lock file: {}\n", lock);
   for (const auto& node : pipeline.nodes) {
     fmt::print("\n{}  ({})\n  runs as    {}\n", node.id, node.reference, where(node));
     if (!node.note.empty()) fmt::print("  note       {}\n", node.note);
@@ -68,7 +82,7 @@ json to_json(const pipeline::Pipeline& pipeline) {
     edges.push_back({{"from", edge.from.node + "." + edge.from.port}, {"to", edge.to.node + "." + edge.to.port}, {"type", to_text(edge.type)},
                      {"queue", edge.queue}, {"when_full", to_text(edge.when_full)}, {"feedback", edge.feedback}});
   }
-  return {{"pipeline", pipeline.name}, {"file", pipeline.file}, {"errors", json::array()}, {"nodes", nodes}, {"edges", edges}};
+  return {{"pipeline", pipeline.name}, {"file", pipeline.file}, {"lock", lock_state(pipeline)}, {"errors", json::array()}, {"nodes", nodes}, {"edges", edges}};
 }
 
 json to_json(const pipeline::ManifestError& error) {

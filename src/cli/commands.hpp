@@ -15,6 +15,8 @@ struct Result {
 void add_run(CLI::App&, Result&);
 void add_check(CLI::App&, Result&);
 void add_build(CLI::App&, Result&);
+void add_lock(CLI::App&, Result&);
+void add_pack(CLI::App&, Result&);
 void add_new(CLI::App&, Result&);
 void add_image(CLI::App&, Result&);
 void add_schema(CLI::App&, Result&);

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // `hawse image`: the environments on this machine (images, package folders, base images).
-#include <fmt/chrono.h>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
+#include <algorithm>
 #include <ctime>
+#include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -21,17 +23,29 @@
 namespace hawse::cli {
 namespace {
 
-std::string day(std::int64_t seconds) { return fmt::format("{:%Y-%m-%d %H:%M}", fmt::localtime(static_cast<std::time_t>(seconds))); }
+std::string since(std::int64_t seconds) {
+  const std::int64_t past_s = std::max<std::int64_t>(0, std::time(nullptr) - seconds);
+  if (past_s >= 2 * 86400) return fmt::format("{} days ago", past_s / 86400);
+  if (past_s >= 2 * 3600) return fmt::format("{} hours ago", past_s / 3600);
+  return past_s >= 120 ? fmt::format("{} minutes ago", past_s / 60) : "just now";
+}
+
+// Who needs it: what runs now first, then the pipelines that have used it, by their files' names.
+std::string users(const executor::ListedEnvironment& environment) {
+  std::vector<std::string> all;
+  for (const auto& session : environment.used_by) all.push_back("now: " + session);
+  for (const auto& pipeline : environment.pipelines) all.push_back(std::filesystem::exists(pipeline) ? pipeline : pipeline + " (gone)");
+  return all.empty() ? "none known" : fmt::format("{}", fmt::join(all, ", "));
+}
 
 void print_text(const std::vector<executor::ListedEnvironment>& environments) {
-  std::vector<std::vector<std::string>> rows = {{"kind", "name", "size", "last used", "what"}};
+  std::vector<std::vector<std::string>> rows = {{"kind", "name", "size", "made", "last used", "what", "users"}};
   std::uint64_t total = 0;
   for (const auto& each : environments) {
-    const auto what = each.used_by.empty() ? each.what : fmt::format("{} (used by {})", each.what, each.used_by);
-    rows.push_back({each.kind, each.key, format_bytes(each.bytes), day(each.last_used_s), strip_control(what)});
+    rows.push_back({each.kind, each.key, format_bytes(each.bytes), since(each.created_s), since(each.last_used_s), strip_control(each.what), strip_control(users(each))});
     total += each.bytes;
   }
-  if (!environments.empty()) fmt::print("{}", align(rows, {false, false, true, false, false}));
+  if (!environments.empty()) fmt::print("{}", align(rows, {false, false, true, false, false, false, false}));
   fmt::print("{} in all, {}\n", environments.size(), format_bytes(total));
 }
 
@@ -39,19 +53,19 @@ void print_json(const std::vector<executor::ListedEnvironment>& environments) {
   nlohmann::json all = nlohmann::json::array();
   for (const auto& each : environments) {
     all.push_back({{"kind", each.kind}, {"name", each.key}, {"what", each.what}, {"place", each.place}, {"bytes", each.bytes},
-                   {"created_s", each.created_s}, {"last_used_s", each.last_used_s}, {"used_by", each.used_by}});
+                   {"created_s", each.created_s}, {"last_used_s", each.last_used_s}, {"used_by", each.used_by}, {"pipelines", each.pipelines}});
   }
   fmt::print("{}\n", all.dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
 }
 
-void print(const executor::Removal& removal) {
-  for (const auto& each : removal.removed) fmt::print("removed {}\n", strip_control(each));
-  for (const auto& each : removal.kept) fmt::print("kept {}\n", strip_control(each));
-  fmt::print("{} removed, {} freed\n", removal.removed.size(), format_bytes(removal.freed_bytes));
+void print(const executor::Removal& removal, bool dry_run = false) {
+  for (const auto& each : removal.removed) fmt::print("{} {}\n", dry_run ? "would remove" : "removed", strip_control(each));
+  for (const auto& each : removal.kept) fmt::print("{} {}\n", dry_run ? "would keep" : "kept", strip_control(each));
+  fmt::print(dry_run ? "{} would be removed, {} freed\n" : "{} removed, {} freed\n", removal.removed.size(), format_bytes(removal.freed_bytes));
 }
 
 void add_ls(CLI::App& image) {
-  auto* command = image.add_subcommand("ls", "List them with size and last use");
+  auto* command = image.add_subcommand("ls", "List them with size, age, last use, and who uses them");
   command->footer("Example:\n  hawse image ls --json");
   auto as_json = std::make_shared<bool>(false);
   command->add_flag("--json", *as_json, "As JSON");
@@ -69,22 +83,32 @@ void add_rm(CLI::App& image) {
 }
 
 void add_prune(CLI::App& image) {
-  auto* command = image.add_subcommand("prune", "Remove what hasn't been used for a while");
+  auto* command = image.add_subcommand("prune", "Remove what hasn't been used for a while, or until the rest fits a size");
   command->footer("Examples:\n  hawse image prune                           what hasn't been used for 30 days\n"
-                  "  hawse image prune --unused-for 0s --bases   everything that isn't in use");
+                  "  hawse image prune --keep 5GiB --dry-run     what would go, the longest unused first, until 5 GiB are left\n"
+                  "  hawse image prune --older-than 0s --bases   everything that no running session uses");
   struct Options {
-    std::string unused_for = "720h";
-    bool bases = false;
+    std::string older_than, keep;
+    executor::Pruning pruning;
   };
   auto options = std::make_shared<Options>();
-  command->add_option("--unused-for", options->unused_for, "How long, as in 36h or 90m")->type_name("DURATION")->capture_default_str();
-  command->add_flag("--bases", options->bases, "Base images, too");
+  command->add_option("--older-than", options->older_than, "What hasn't been used for so long, as in 7d or 36h (30d where --keep isn't given)")->type_name("DURATION");
+  command->add_option("--keep", options->keep, "Until the rest takes no more than this, the longest unused first, as in 5GiB")->type_name("SIZE");
+  command->add_flag("--bases", options->pruning.bases, "Base images, too");
+  command->add_flag("--dry-run", options->pruning.dry_run, "Only say what would be removed");
   command->callback([options] {
-    const auto age_ns = parse_duration_ns(options->unused_for);
-    if (!age_ns || *age_ns < 0) {
-      throw Error(ErrorCode::usage, "--unused-for", fmt::format("'{}' is no duration", options->unused_for), "write 36h, 90m or 0s");
+    executor::Pruning& pruning = options->pruning;
+    if (options->older_than.empty() && options->keep.empty()) options->older_than = "30d";
+    if (!options->older_than.empty()) {
+      const auto age_ns = parse_duration_ns(options->older_than);
+      if (!age_ns) throw Error(ErrorCode::usage, "--older-than", fmt::format("'{}' is no duration", options->older_than), "write 7d, 36h or 0s");
+      pruning.older_than_s = *age_ns / 1'000'000'000;
     }
-    print(executor::prune_environments(*age_ns / 1'000'000'000, 0, options->bases));
+    if (!options->keep.empty()) {
+      pruning.keep_bytes = parse_bytes(options->keep);
+      if (!pruning.keep_bytes) throw Error(ErrorCode::usage, "--keep", fmt::format("'{}' is no size", options->keep), "write 5GiB or 500MB");
+    }
+    print(executor::prune_environments(pruning), pruning.dry_run);
   });
 }
 

@@ -16,6 +16,7 @@
 
 #include "base/text.hpp"
 #include "cli/commands.hpp"
+#include "cli/environments.hpp"
 #include "base/exit_codes.hpp"
 #include "cli/pipeline_options.hpp"
 #include "cli/progress.hpp"
@@ -173,13 +174,18 @@ void print_json(const Event& event) {
 
 struct Options {
   std::unique_ptr<PipelineOptions> pipeline;
-  bool json = false, quiet = false;
+  bool json = false, quiet = false, locked = false;
   int attach_fd = -1;
   std::string log_level = "info";
 };
 
 void run(const Options& options, Result& result) {
   pipeline::Pipeline pipeline = options.pipeline->load();
+  if (options.locked)
+    if (const int code = make_environments(pipeline, true, options.json || options.quiet); code != kOk) {
+      result.exit_code = code;
+      return;
+    }
   sigset_t blocked = SignalWatch::signals();
   pthread_sigmask(SIG_BLOCK, &blocked, nullptr);
   signal(SIGPIPE, SIG_IGN);
@@ -215,6 +221,7 @@ void add_run(CLI::App& app, Result& result) {
   options->pipeline = std::make_unique<PipelineOptions>(*command);
   command->add_flag("--json", options->json, "Print one JSON event a line (docs/events.md)");
   command->add_flag("-q,--quiet", options->quiet, "Only failures, and what the nodes themselves print");
+  command->add_flag("--locked", options->locked, "In exactly the environments of the lock file (hawse lock)");
   command->add_option("--log-level", options->log_level, "Lowest level of the nodes' own log lines")
       ->check(CLI::IsMember({"debug", "info", "warning", "error"}))
       ->capture_default_str();

@@ -202,10 +202,12 @@ class ProcessExecutor : public Executor {
     if (!node.packages.empty()) {
       EnvironmentIndex index(state_dir() / "index.sqlite");
       PackageStore store(state_dir(), index);
-      const Packages packages = store.install({.python = interpreter.tag(), .platform = "", .interpreter = interpreter, .compile = {}}, node.packages, report);
+      const Packages packages = store.install({.python = interpreter.tag(), .platform = "", .interpreter = interpreter, .pipeline = node.file}, node.packages, report);
       prepared.packages = packages.folder;
       prepared.path.push_back(packages.folder.string());
       prepared.summary += ", " + packages.summary;
+      const std::lock_guard lock(mutex_);
+      uses_.push_back(packages.use);
     }
     prepared.entry = {{"kind", "python"}, {"file", node.source_file.string()}, {"module", node.module}, {"class", node.class_name}};
     return prepared;
@@ -300,6 +302,8 @@ class ProcessExecutor : public Executor {
   // Used by the thread that launches.
   std::map<std::string, Kind> kinds_;
   unsigned zygotes_ = 0;
+  std::mutex mutex_;
+  std::vector<std::shared_ptr<const Use>> uses_;  // of all that it has prepared
 };
 
 }  // namespace

@@ -28,7 +28,7 @@ PeerPackages install(const std::string& name, const std::vector<std::string>& re
     executor::EnvironmentIndex index(state / "packages.sqlite");
     executor::PackageStore store(state, index);
     const executor::Interpreter python = executor::find_python("");
-    const auto packages = store.install({.python = python.tag(), .platform = "", .interpreter = python, .compile = {}}, requirements, nullptr);
+    const auto packages = store.install({.python = python.tag(), .platform = "", .interpreter = python}, requirements, nullptr);
     return {packages.folder, python.path, packages.summary};
   } catch (const Error& error) {
     throw Unavailable(fmt::format("{} can't be installed: {}", name, last_line_of(error.context())));

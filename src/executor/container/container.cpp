@@ -16,6 +16,7 @@
 #include "executor/container/image_sdk.hpp"
 #include "executor/container/images.hpp"
 #include "executor/container/ownership.hpp"
+#include "executor/container/source_build.hpp"
 #include "executor/executor.hpp"
 #include "executor/python/packages.hpp"
 
@@ -53,7 +54,12 @@ class ContainerExecutor final : public Executor {
 
  private:
   struct Environments {
-    Environments(const Engine& engine, const std::filesystem::path& state) : index(state / "index.sqlite"), store(state, index), images(engine, index, state) {}
+    Environments(const Engine& engine, std::filesystem::path folder) : state(std::move(folder)), index(state / "index.sqlite"), store(state, index), images(engine, index, state) {}
+    std::shared_ptr<const Use> use(const Image& image, const Node& node) {
+      index.touch(image.reference.starts_with("hawse/python:") ? "base" : "image", image.reference, node.file);
+      return std::make_shared<const Use>(state, image.id, fmt::format("{} (process {})", node.file, ::getpid()));
+    }
+    std::filesystem::path state;
     EnvironmentIndex index;
     PackageStore store;
     Images images;
@@ -63,7 +69,13 @@ class ContainerExecutor final : public Executor {
   Environments& environments();
   void prepare_python(const Node&, const Image&, Prepared&, const Report&);
 
+  void keep(std::shared_ptr<const Use> use) {
+    const std::lock_guard lock(mutex_);
+    uses_.push_back(std::move(use));
+  }
+
   std::mutex mutex_;
+  std::vector<std::shared_ptr<const Use>> uses_;  // of all that it has prepared
   std::shared_ptr<const Engine> engine_;
   std::unique_ptr<Environments> environments_;
 };
@@ -89,6 +101,7 @@ Prepared ContainerExecutor::prepare(const Node& node, const Report& report) {
   pipeline::ContainerOptions options = node.container;
   if (options.python.empty()) options.python = node.python.version;  // of a node that was moved here from a process
   const Image image = environments().images.ready(options, report);
+  keep(environments().use(image, node));
   Prepared prepared;
   prepared.entry = entry_of(node);
   prepared.image = image.id;
@@ -106,9 +119,13 @@ void ContainerExecutor::prepare_python(const Node& node, const Image& image, Pre
   prepared.summary = "python " + python.version;
   make_image_sdk(*engine(), image.id, resources_dir() / "python", state_dir());
   if (node.packages.empty()) return;
-  PackageTarget target{python.tag, python.platform, find_python(""), [&](const std::filesystem::path& folder) { ours.images.compile(image, folder); }};
+  PackageTarget target{python.tag, python.platform, find_python(""), node.file, [&](const std::filesystem::path& folder) { ours.images.compile(image, folder); }};
+  target.build = [&](const Resolved& package, const std::vector<std::string>& building) {
+    return SourceBuilder(*engine(), ours.images, ours.store, ours.index, ours.state).wheel(image, target, package, building, report);
+  };
   const Packages packages = ours.store.install(target, node.packages, report);
   prepared.packages = packages.folder;
+  keep(packages.use);
   prepared.path = {kPackagesInside};
   prepared.summary += ", " + packages.summary;
 }

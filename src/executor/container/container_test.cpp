@@ -347,6 +347,26 @@ TEST_F(Containers, a_python_node_has_its_version_its_packages_and_only_its_own_c
   EXPECT_TRUE(std::ranges::any_of(all, [&](const auto& one) { return one.kind == "packages" && one.key == prepared.packages.filename(); }));
 }
 
+TEST_F(Containers, an_image_with_musl_is_refused_before_anything_of_it_runs) {
+  write_file(folder.path() / "musl.tar", tar_of({{"lib/ld-musl-x86_64.so.1", "a loader"}, {"lib/ld-musl-aarch64.so.1", "a loader"}}));
+  const std::string reference = "hawse/test-musl:" + session;
+  engine->import_image(folder.path() / "musl.tar", reference, {}, nullptr);
+  python("");
+  node.container.image = reference;
+  for (const auto& apt : {std::vector<std::string>{}, std::vector<std::string>{"hello"}}) {
+    node.container.apt = apt;
+    try {
+      executor->prepare(node, nullptr);
+      ADD_FAILURE() << "it was accepted";
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ErrorCode::environment);
+      EXPECT_THAT(error.context(), HasSubstr("musl (Alpine)"));
+      EXPECT_THAT(error.hint(), HasSubstr("slim"));
+    }
+  }
+  EXPECT_TRUE(engine->remove_image(reference));
+}
+
 TEST_F(Containers, packages_that_a_running_container_uses_are_kept) {
   program("sleep 1000");
   prepared = executor->prepare(node, nullptr);
@@ -360,7 +380,7 @@ TEST_F(Containers, packages_that_a_running_container_uses_are_kept) {
   EXPECT_THAT(refused.kept.front(), HasSubstr("used by hawse-" + session));
   EXPECT_TRUE(fs::exists(prepared.packages));
   instance.reset();
-  const Removal removed = prune_environments(std::int64_t{20} * 365 * 86400);  // last used in 1970: what others made stays
+  const Removal removed = prune_environments({.older_than_s = std::int64_t{20} * 365 * 86400, .keep_bytes = {}});  // last used in 1970: what others made stays
   EXPECT_EQ(removed.freed_bytes, 7u);
   EXPECT_FALSE(fs::exists(prepared.packages));
   EXPECT_THROW(remove_environments("feed"), Error);

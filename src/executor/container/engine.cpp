@@ -218,8 +218,15 @@ std::optional<EngineImage> Engine::image(const std::string& reference) const {
   if (status == 404) return std::nullopt;
   EngineImage image{text_of(operation, answer, "Id"), texts_or_none(answer, "RepoTags"), text_or(answer, "Architecture"),
                     static_cast<std::uint64_t>(std::max<std::int64_t>(0, number_or(answer, "Size", 0))), {}, seconds_of(text_or(answer, "Created"))};
+  image.digests = texts_or_none(answer, "RepoDigests");
   if (answer.contains("Config")) image.labels = labels_or_none(answer["Config"], "Labels");
   return image;
+}
+
+bool Engine::has_file(const std::string& id, const std::string& path) const {
+  unsigned status = 0;
+  call("look into container " + id.substr(0, 12), {"HEAD", "/containers/" + id + "/archive?path=" + url_encoded(path)}, {404}, &status);
+  return status == 200;
 }
 
 std::vector<EngineImage> Engine::images(const Labels& labels) const {
@@ -250,12 +257,13 @@ std::string Engine::import_image(const std::filesystem::path& tar, const std::st
   return stream("import image " + tag, std::move(request), on_progress);
 }
 
-std::string Engine::build(std::string context, const std::string& tag, const Labels& labels, const OnProgress& on_progress) const {
+std::string Engine::build(std::string context, const std::string& tag, const Labels& labels, const OnProgress& on_progress, const std::filesystem::path& context_file) const {
   json arguments = json::object();  // proxies of the host: no secret stays in the image, the engine leaves these out of its history
   for (const char* name : {"http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"})
     if (const char* value = std::getenv(name)) arguments[name] = value;
   HttpRequest request{"POST", "/build?rm=true&forcerm=true&networkmode=host&t=" + url_encoded(tag) + "&labels=" + url_encoded(json(labels).dump()) + "&buildargs=" + url_encoded(arguments.dump()),
                       std::move(context)};
+  request.body_file = context_file;
   request.content_type = "application/x-tar";
   request.silence_ns = 600'000'000'000;
   return stream("build image " + tag, std::move(request), on_progress);

@@ -47,6 +47,7 @@ struct EngineImage {
   std::uint64_t bytes = 0;
   std::map<std::string, std::string> labels;
   std::int64_t created_s = 0;  // since the epoch
+  std::vector<std::string> digests = {};  // by which registries know it, "python@sha256:..."; empty in a list
 };
 
 // One line of a pull, an import or a build.
@@ -78,14 +79,15 @@ class Engine {
   bool kill(const std::string& id, const char* signal = "SIGKILL") const;  // false: it doesn't run
   bool remove(const std::string& id) const;  // with force; false: there is none
   std::vector<ContainerSummary> containers(const Labels& labels) const;  // running or not
+  bool has_file(const std::string& id, const std::string& path) const;  // whether it runs or not
   std::string logs(const std::string& id, unsigned lines) const;  // both streams
 
   std::optional<EngineImage> image(const std::string& reference) const;
   std::vector<EngineImage> images(const Labels& labels) const;
   void pull(const std::string& reference, const OnProgress&, std::int64_t silence_ns) const;
   std::string import_image(const std::filesystem::path& tar, const std::string& tag, const Labels&, const OnProgress&) const;  // the id
-  // `context`: a tar with a Dockerfile. The build has the host's network. Throws with the failing command's last lines.
-  std::string build(std::string context, const std::string& tag, const Labels&, const OnProgress&) const;  // the id
+  // `context`: a tar with a Dockerfile, or the file that is one. The build has the host's network. Throws with the failing command's last lines.
+  std::string build(std::string context, const std::string& tag, const Labels&, const OnProgress&, const std::filesystem::path& context_file = {}) const;  // the id
   void tag(const std::string& reference, const std::string& tag) const;
   bool remove_image(const std::string& reference) const;  // false: there is none
 

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -15,9 +16,9 @@
 namespace hawse::executor {
 
 struct ListedEnvironment : Environment {
-  std::string used_by;  // running containers that need it, "hawse-x7-speech-1"; "": none
+  std::vector<std::string> used_by = {};  // now: "captions.yaml (process 4711)", and containers that run, "hawse-x7-speech-1"
 };
-std::vector<ListedEnvironment> list_environments();  // kinds base, image, packages; the last used first
+std::vector<ListedEnvironment> list_environments();  // kinds base, image, packages, packed, wheel; the last used first
 
 struct Removal {
   std::uint64_t freed_bytes = 0;
@@ -26,8 +27,14 @@ struct Removal {
 };
 // Those whose key (packages: hash; images: reference, or the part after its colon) begins with `prefix`. Throws Error(usage) where none does.
 Removal remove_environments(const std::string& prefix);
-// Those not used for `older_than_s`, of them not the `keep` that were used last. Base images are kept unless `bases`.
-Removal prune_environments(std::int64_t older_than_s, std::size_t keep = 0, bool bases = false);
+
+struct Pruning {
+  std::optional<std::int64_t> older_than_s;  // what hasn't been used for so long goes
+  std::optional<std::uint64_t> keep_bytes;   // of the rest, the least recently used go until all together have this size at most
+  bool bases = false;                        // base images, too
+  bool dry_run = false;                      // only say what would go: nothing is removed
+};
+Removal prune_environments(const Pruning&);
 
 std::string make_base(const std::string& python_version, const Report&);  // "hawse/python:3.9"
 

@@ -70,6 +70,7 @@ class Connection {
   HttpResponse receive(const std::function<void(std::string_view)>& on_bytes) {
     // Counted below. (Beast 1.74 takes boost::none for a limit of nothing.)
     parser_.body_limit(std::numeric_limits<std::uint64_t>::max());
+    parser_.skip(request_.method == "HEAD");  // its answer says how long a body would be, and has none
     check(wait([&](auto done) { http::async_read_header(stream_, buffer_, parser_, std::move(done)); }), "answer");
     HttpResponse response;
     response.status = parser_.get().result_int();

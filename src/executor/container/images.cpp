@@ -2,11 +2,15 @@
 #include "executor/container/images.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <iterator>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <set>
+#include <sstream>
 
 #include "base/error.hpp"
 #include "base/files.hpp"
@@ -14,6 +18,7 @@
 #include "executor/container/base_image.hpp"
 #include "executor/container/one_off.hpp"
 #include "executor/python/file_lock.hpp"
+#include "executor/python/packages.hpp"
 
 namespace hawse::executor {
 
@@ -77,6 +82,13 @@ std::string dockerfile(const Image& base, const std::string& hash, const std::ve
                      hash, fmt::join(packages, " "));
 }
 
+std::pair<std::string, std::string> apt_reference(const Image& base, std::vector<std::string>& packages) {
+  std::sort(packages.begin(), packages.end());
+  packages.erase(std::unique(packages.begin(), packages.end()), packages.end());
+  const std::string hash = sha256_hex(fmt::format("{}\n{}\n{}", kFormat, base.id, fmt::join(packages, "\n"))).substr(0, 16);
+  return {hash, "hawse/env:" + hash};
+}
+
 void remove_left_by_build(const Engine& engine, const std::string& hash) noexcept try {
   for (const auto& left : engine.images({{"hawse.build", hash}})) engine.remove_image(left.id);
 } catch (const std::exception&) {  // the build's own error is the one to tell
@@ -128,6 +140,9 @@ Image Images::make_base(const std::string& version, const Report& report) {
 
 Image Images::named(const std::string& reference, const Report& report) {
   if (const auto image = engine_.image(reference)) return {image->id, reference};
+  if (reference.starts_with("sha256:"))
+    throw Error(ErrorCode::environment, "image " + reference, "the engine doesn't have it, and no registry gives images by that name",
+                "docker load it from where it was made, or make it anew: hawse lock, hawse pack");
   engine_.pull(reference, LayerSum(report, "image " + reference), kPullSilence_ns);
   const auto image = engine_.image(reference);
   if (!image) throw Error(ErrorCode::engine, "image " + reference, "the engine pulled it, and doesn't have it");
@@ -148,11 +163,10 @@ bool Images::pull(const std::string& reference, const Report& report) {
 }
 
 Image Images::with_apt(const Image& base, std::vector<std::string> packages, const Report& report) {
-  std::sort(packages.begin(), packages.end());
-  packages.erase(std::unique(packages.begin(), packages.end()), packages.end());
+  refuse_musl(base);
   check_package_names(packages);
-  const std::string hash = sha256_hex(fmt::format("{}\n{}\n{}", kFormat, base.id, fmt::join(packages, "\n"))).substr(0, 16);
-  const std::string reference = "hawse/env:" + hash, what = fmt::format("image {} ({} + {})", reference, base.reference, fmt::join(packages, " "));
+  const auto [hash, reference] = apt_reference(base, packages);
+  const std::string what = fmt::format("image {} ({} + {})", reference, base.reference, fmt::join(packages, " "));
   const auto known = [&]() -> std::optional<Image> {
     const auto image = engine_.image(reference);
     if (!image) return std::nullopt;
@@ -164,7 +178,7 @@ Image Images::with_apt(const Image& base, std::vector<std::string> packages, con
   if (auto image = known()) return *image;
   const std::string described = fmt::format("{} + {}", base.reference, fmt::join(packages, " "));
   try {
-    engine_.build(tar_of({{"Dockerfile", dockerfile(base, hash, packages)}}), reference, {{"hawse", "1"}, {"hawse.what", described}}, [&](const EngineProgress& progress) {
+    engine_.build(tar_of({{"Dockerfile", dockerfile(base, hash, packages)}}), reference, {{"hawse", "1"}, {"hawse.what", described}, {"hawse.base", base.id}}, [&](const EngineProgress& progress) {
       if (report) report({.what = what, .unit = "", .line = strip_control(progress.text)});
     });
   } catch (const Error& error) {
@@ -181,6 +195,7 @@ ImagePython Images::python_of(const Image& image) {
   const std::string note = "python:" + image.id;
   std::string answer = index_.note(note).value_or("");
   if (answer.empty()) {
+    refuse_musl(image);
     const std::string operation = "find the Python in image " + image.reference;
     OneOff probe;
     try {
@@ -199,10 +214,60 @@ ImagePython Images::python_of(const Image& image) {
   return {version, fmt::format("{}.{}", major, minor), platform_of(machine, libc, libc_minor)};
 }
 
+// The node-side library, Debian's packages and most wheels need glibc. Told by the files, before anything of the image runs.
+void Images::refuse_musl(const Image& image) {
+  const std::string note = "musl:" + image.id;
+  std::string answer = index_.note(note).value_or("");
+  if (answer.empty()) {
+    answer = "no";
+    for (const char* machine : {"x86_64", "aarch64"})
+      if (image_has_file(engine_, image.id, fmt::format("/lib/ld-musl-{}.so.1", machine))) answer = "yes";
+    index_.set_note(note, answer);
+  }
+  if (answer == "yes")
+    throw Error(ErrorCode::environment, "image " + image.reference, "it is built on musl (Alpine), and nodes need an image with glibc, 2.17 or newer",
+                "take its Debian form (python:3.11-slim in place of python:3.11-alpine), or leave image: out and give python:");
+}
+
 void Images::compile(const Image& image, const std::filesystem::path& packages) {
   const json mounts = json::array({{{"Type", "bind"}, {"Source", packages.string()}, {"Target", "/hawse/packages"}, {"ReadOnly", false}}});
   // A file that doesn't compile (templates, tests for other versions) makes compileall end with 1: no error of ours.
   run_one_off(engine_, image.id, {"python3", "-I", "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash", "/hawse/packages"}, fmt::format("{}:{}", ::geteuid(), ::getegid()), mounts);
+}
+
+bool Images::has_compiler(const Image& image) {
+  return run_one_off(engine_, image.id, {"sh", "-c", "command -v cc || command -v gcc"}, "65534:65534", json::array()).exit_code == 0;
+}
+
+Image Images::with_compiler(const Image& image, const Report& report) {
+  std::vector<std::string> packages{"g++", "make"};
+  const OneOff where = run_one_off(engine_, image.id, {"sh", "-c", "command -v python3"}, "65534:65534", json::array());
+  if (where.output.starts_with("/usr/bin/") || where.output.starts_with("/bin/")) packages.push_back("python3-dev");
+  return with_apt(image, packages, report);
+}
+
+std::vector<std::string> Images::added_packages(const Image& base, const Image& image) {
+  const auto packages_of = [&](const Image& one) {
+    const ScopedDir work = work_folder(state_);
+    const json mounts = json::array({{{"Type", "bind"}, {"Source", work.path().string()}, {"Target", "/hawse/out"}, {"ReadOnly", false}}});
+    const OneOff asked = run_one_off(engine_, one.id, {"sh", "-c", "dpkg-query -W -f '${Package}=${Version}\\n' > /hawse/out/list"}, fmt::format("{}:{}", ::geteuid(), ::getegid()), mounts);
+    if (asked.exit_code != 0) throw Error(ErrorCode::environment, "list the packages of image " + one.reference, strip_control(asked.output));
+    std::istringstream lines(read_file(work.path() / "list"));
+    std::set<std::string> all;
+    for (std::string line; std::getline(lines, line);) all.insert(line);
+    return all;
+  };
+  const auto before = packages_of(base), after = packages_of(image);
+  std::vector<std::string> added;
+  std::set_difference(after.begin(), after.end(), before.begin(), before.end(), std::back_inserter(added));
+  return added;
+}
+
+void Images::note_as_made_of(const Image& base, const std::vector<std::string>& added, const Image& image) {
+  auto packages = added;
+  const std::string reference = apt_reference(base, packages).second;
+  engine_.tag(image.id, reference);
+  index_.put({"image", reference, fmt::format("{} + {}", base.reference, fmt::join(packages, " ")), image.id, 0});
 }
 
 }  // namespace hawse::executor

@@ -40,10 +40,17 @@ class Images {
   Image make_base(const std::string& version, const Report&);          // from Debian's packages, even where there is one already
   ImagePython python_of(const Image&);                                 // throws Error(environment) where it has no python3
   void compile(const Image&, const std::filesystem::path& packages);   // .pyc files, by the Python inside
+  bool has_compiler(const Image&);
+  Image with_compiler(const Image&, const Report&);                    // that image plus Debian's compiler and, where its Python is Debian's, its headers
+
+  // For a lock file: the exact versions ("libgl1=1.6.0-1") that `image` has beyond `base`, and that `image` is what these make of it.
+  std::vector<std::string> added_packages(const Image& base, const Image& image);
+  void note_as_made_of(const Image& base, const std::vector<std::string>& added, const Image& image);
 
  private:
   Image named(const std::string& reference, const Report&);
   Image with_apt(const Image& base, std::vector<std::string> packages, const Report&);
+  void refuse_musl(const Image&);          // throws Error(environment)
   bool pull(const std::string& reference, const Report&);  // false: no registry answers, or it has no such image
 
   const Engine& engine_;

@@ -48,4 +48,10 @@ OneOff run_one_off(const Engine& engine, const std::string& image, const std::ve
   return result;
 }
 
+bool image_has_file(const Engine& engine, const std::string& image, const std::string& path) {
+  const std::string id = engine.create("", {{"Image", image}, {"Cmd", {"/nothing"}}, {"Labels", owner_labels("")}, {"HostConfig", {{"NetworkMode", "none"}}}});
+  const Removed removed(engine, id);
+  return engine.has_file(id, path);
+}
+
 }  // namespace hawse::executor

@@ -15,10 +15,11 @@ namespace hawse::executor {
 
 namespace {
 
-constexpr int kSchemaVersion = 1;
+constexpr int kSchemaVersion = 2;
 constexpr int kBusyTimeout_ms = 5000;
 constexpr const char* kSchema =
     "CREATE TABLE IF NOT EXISTS environments(kind TEXT, key TEXT, what TEXT, place TEXT, bytes INTEGER, created INTEGER, last_used INTEGER, PRIMARY KEY(kind, key));"
+    "CREATE TABLE IF NOT EXISTS uses(kind TEXT, key TEXT, pipeline TEXT, PRIMARY KEY(kind, key, pipeline));"  // since version 2
     "CREATE TABLE IF NOT EXISTS notes(key TEXT PRIMARY KEY, value TEXT, at INTEGER);";
 
 SQLite::Database open_or_throw(const std::filesystem::path& file) {
@@ -29,7 +30,7 @@ SQLite::Database open_or_throw(const std::filesystem::path& file) {
     database.exec("PRAGMA synchronous = NORMAL");
     return database;
   }
-  if (version != 0) throw SQLite::Exception("another version of the index");
+  if (version > kSchemaVersion) throw SQLite::Exception("another version of the index");
   const FileLock lock(file.string() + ".lock");  // the change to WAL waits for nobody, so two that make the file must take turns
   database.exec("PRAGMA journal_mode = WAL");  // readers don't wait, and a commit doesn't wait for the disk
   database.exec("PRAGMA synchronous = NORMAL");
@@ -55,7 +56,13 @@ SQLite::Database open_database(const std::filesystem::path& file) {
 
 Environment read_row(SQLite::Statement& row) {
   return {row.getColumn(0).getString(), row.getColumn(1).getString(), row.getColumn(2).getString(), row.getColumn(3).getString(),
-          static_cast<std::uint64_t>(row.getColumn(4).getInt64()), row.getColumn(5).getInt64(), row.getColumn(6).getInt64()};
+          static_cast<std::uint64_t>(row.getColumn(4).getInt64()), row.getColumn(5).getInt64(), row.getColumn(6).getInt64(), {}};
+}
+
+void add_pipelines(SQLite::Database& database, Environment& environment) {
+  SQLite::Statement query(database, "SELECT pipeline FROM uses WHERE kind = ? AND key = ? ORDER BY pipeline");
+  SQLite::bind(query, environment.kind, environment.key);
+  while (query.executeStep()) environment.pipelines.push_back(query.getColumn(0).getString());
 }
 
 constexpr const char* kColumns = "SELECT kind, key, what, place, bytes, created, last_used FROM environments";
@@ -87,7 +94,9 @@ std::optional<Environment> EnvironmentIndex::find(const std::string& kind, const
     SQLite::Statement query(database, std::string(kColumns) + " WHERE kind = ? AND key = ?");
     SQLite::bind(query, kind, key);
     if (!query.executeStep()) return std::nullopt;
-    return read_row(query);
+    Environment found = read_row(query);
+    add_pipelines(database, found);
+    return found;
   });
 }
 
@@ -96,6 +105,7 @@ std::vector<Environment> EnvironmentIndex::all() {
     std::vector<Environment> found;
     SQLite::Statement query(database, std::string(kColumns) + " ORDER BY kind, last_used DESC");
     while (query.executeStep()) found.push_back(read_row(query));
+    for (auto& environment : found) add_pipelines(database, environment);
     return found;
   });
 }
@@ -110,19 +120,25 @@ void EnvironmentIndex::put(const Environment& environment) {
   });
 }
 
-void EnvironmentIndex::touch(const std::string& kind, const std::string& key) {
+void EnvironmentIndex::touch(const std::string& kind, const std::string& key, const std::string& pipeline) {
   state_->with("note the use of an environment", [&](SQLite::Database& database) {
     SQLite::Statement update(database, "UPDATE environments SET last_used = ? WHERE kind = ? AND key = ?");
     SQLite::bind(update, static_cast<std::int64_t>(std::time(nullptr)), kind, key);
     update.exec();
+    if (pipeline.empty()) return;
+    SQLite::Statement insert(database, "INSERT OR IGNORE INTO uses VALUES(?, ?, ?)");
+    SQLite::bind(insert, kind, key, pipeline);
+    insert.exec();
   });
 }
 
 void EnvironmentIndex::forget(const std::string& kind, const std::string& key) {
   state_->with("forget an environment", [&](SQLite::Database& database) {
-    SQLite::Statement erase(database, "DELETE FROM environments WHERE kind = ? AND key = ?");
-    SQLite::bind(erase, kind, key);
-    erase.exec();
+    for (const char* table : {"environments", "uses"}) {
+      SQLite::Statement erase(database, std::string("DELETE FROM ") + table + " WHERE kind = ? AND key = ?");
+      SQLite::bind(erase, kind, key);
+      erase.exec();
+    }
   });
 }
 

