@@ -61,7 +61,7 @@ void print_json(const std::vector<executor::ListedEnvironment>& environments) {
 void print(const executor::Removal& removal, bool dry_run = false) {
   for (const auto& each : removal.removed) fmt::print("{} {}\n", dry_run ? "would remove" : "removed", strip_control(each));
   for (const auto& each : removal.kept) fmt::print("{} {}\n", dry_run ? "would keep" : "kept", strip_control(each));
-  fmt::print(dry_run ? "{} would be removed, {} freed\n" : "{} removed, {} freed\n", removal.removed.size(), format_bytes(removal.freed_bytes));
+  fmt::print("{} {}, {} freed\n", removal.removed.size(), dry_run ? "would be removed" : "removed", format_bytes(removal.freed_bytes));
 }
 
 void add_ls(CLI::App& image) {

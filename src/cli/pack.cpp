@@ -29,7 +29,7 @@ struct Options {
 };
 
 // A number stays as it was written where that matters: Python 3.10 is text.
-ordered_json to_json(const Value& value, const std::string& key = "") {
+ordered_json ordered(const Value& value, const std::string& key = "") {
   switch (value.kind) {
     case Value::Kind::null: return nullptr;
     case Value::Kind::boolean: return value.boolean;
@@ -38,13 +38,13 @@ ordered_json to_json(const Value& value, const std::string& key = "") {
     case Value::Kind::text: return value.text;
     case Value::Kind::list: {
       ordered_json list = ordered_json::array();
-      for (const auto& item : value.items) list.push_back(to_json(item));
+      for (const auto& item : value.items) list.push_back(ordered(item));
       return list;
     }
     case Value::Kind::map: break;
   }
   ordered_json map = ordered_json::object();
-  for (const auto& entry : value.entries) map[entry.key] = to_json(entry.value, entry.key);
+  for (const auto& entry : value.entries) map[entry.key] = ordered(entry.value, entry.key);
   return map;
 }
 
@@ -89,7 +89,7 @@ std::string packed_manifest(const pipeline::Pipeline& pipeline, const std::map<s
   pipeline::Findings findings(pipeline.file.string());
   const auto text = pipeline::read_yaml(read_file(pipeline.file), findings);
   if (!text) throw Error(ErrorCode::manifest, "read " + pipeline.file.string(), "it has changed since it was loaded");
-  ordered_json manifest = to_json(*text);
+  ordered_json manifest = ordered(*text);
   manifest["name"] = pipeline.name;
   for (const auto& [id, node] : packed) {
     ordered_json& entry = manifest["nodes"][id];
