@@ -43,14 +43,19 @@ def make_sdist(folder: pathlib.Path, name: str, version: str, files: dict[str, s
 
 
 class Place:
-    """A state folder and an index of its own, so that nothing of this machine's is seen or changed."""
+    """A state folder and an index of its own, so that nothing of this machine's is seen or changed, and no package out there of the same name gets in."""
 
     def __init__(self, bench: Bench) -> None:
         self.bench = bench
         self.index = bench.folder / "index"
         self.index.mkdir()
-        self.env = {**os.environ, "HAWSE_STATE": str(bench.folder / "state"), "UV_FIND_LINKS": str(self.index)}
+        self.env = {**os.environ, "HAWSE_STATE": str(bench.folder / "state"), "UV_FIND_LINKS": str(self.index), "UV_DEFAULT_INDEX": self.index.as_uri()}
         bench.folder.chmod(0o755)
+
+    def use_the_machines_index(self) -> None:
+        """For what building from source takes."""
+        del self.env["UV_DEFAULT_INDEX"]
+        self.env.update({name: value for name, value in os.environ.items() if name == "UV_DEFAULT_INDEX"})
 
     def hawse(self, *arguments: str | pathlib.Path, **env: str) -> subprocess.CompletedProcess[str]:
         return hawse(*arguments, env={**self.env, **env}, cwd=self.bench.folder)

@@ -36,7 +36,7 @@ def test_a_packed_pipeline_runs_with_its_code_and_packages_gone(place: Place, be
                 self.times = times
 
             def process(self, text: hawse.Text) -> hawse.Text:
-                return hawse.Text(text.value.decode() * self.times)
+                return hawse.Text(text.text * self.times)
 
         class Says(hawse.Node):
             def setup(self, what: str):
@@ -47,7 +47,7 @@ def test_a_packed_pipeline_runs_with_its_code_and_packages_gone(place: Place, be
 
         class Prints(hawse.Node):
             def process(self, text: hawse.Text) -> None:
-                print("got", text.value.decode())
+                print("got", text.text)
     """)
     (bench.folder / "helper.py").write_text("x = 1\n")
     (bench.folder / "nodes.py").write_text((bench.folder / "nodes.py").read_text().replace("import hawse\n", "import hawse\nimport helper\n", 1))
@@ -76,7 +76,6 @@ def test_a_packed_pipeline_runs_with_its_code_and_packages_gone(place: Place, be
     bench.pipeline.unlink()
     shutil.rmtree(bench.folder / "state")
     place.env["UV_FIND_LINKS"] = "/nowhere"
-    place.env["UV_NO_INDEX"] = "1"
     run = packed_run(place, bench, "--set", "what=xy")
     assert run.code == 0, run.stderr + str(run.of("failure"))
     assert run.log("double")[0] == "thing 1.5 /opt/hawse/code/helper.py /opt/hawse/packages/thing.py"
