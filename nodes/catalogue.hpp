@@ -20,6 +20,16 @@ struct StockEntry {
   std::unique_ptr<Node> (*make)();
 };
 
+// Encodes frames into a file, for whoever is no node. One thread; what goes wrong is a std::runtime_error that names the file.
+class FrameWriter {
+ public:
+  virtual ~FrameWriter() = default;
+  virtual void write(const Frame&) = 0;  // audio, video or images: the first says which
+  virtual bool finish() = 0;             // false: nothing had come
+};
+// `container` as FFmpeg calls it ("wav", "image2"); "" to take it from the name. Loads the media library.
+std::unique_ptr<FrameWriter> open_frame_writer(const std::string& uri, const std::string& container);
+
 std::vector<StockEntry> catalogue();
 const StockEntry* find(const std::vector<StockEntry>&, std::string_view name);  // nullptr: no such node
 

@@ -63,11 +63,14 @@ void* library() {
   return loaded;
 }
 
-std::unique_ptr<Node> make(const char* function) {
-  const auto make_node = reinterpret_cast<Node* (*)()>(::dlsym(library(), function));
-  if (make_node == nullptr) throw Error(ErrorCode::environment, "load the media nodes", ::dlerror(), "install again: make install");
-  return std::unique_ptr<Node>(make_node());
+template <typename Function>
+Function find(const char* name) {
+  const auto function = reinterpret_cast<Function>(::dlsym(library(), name));
+  if (function == nullptr) throw Error(ErrorCode::environment, "load the media nodes", ::dlerror(), "install again: make install");
+  return function;
 }
+
+std::unique_ptr<Node> make(const char* function) { return std::unique_ptr<Node>(find<Node* (*)()>(function)()); }
 
 }  // namespace
 
@@ -78,6 +81,10 @@ StockEntry media_source() {
 
 StockEntry media_sink() {
   return {"media/sink", kSink, "thread", [] { return make("hawse_make_media_sink"); }};
+}
+
+std::unique_ptr<FrameWriter> open_frame_writer(const std::string& uri, const std::string& container) {
+  return std::unique_ptr<FrameWriter>(find<FrameWriter* (*)(const char*, const char*)>("hawse_make_frame_writer")(uri.c_str(), container.c_str()));
 }
 
 }  // namespace hawse::nodes

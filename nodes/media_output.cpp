@@ -138,14 +138,22 @@ void MediaOutput::begin_video(const Frame& frame, const EncoderChoice& choice) {
   auto track = std::make_unique<Track>(add_track(codec, choice, "video"));
   AVCodecContext& encoder = *track->encoder;
   encoder.pix_fmt = preferred(codec.pix_fmts, AV_PIX_FMT_YUV420P, AV_PIX_FMT_NONE);
-  encoder.width = picture.width / 2 * 2;  // half the colour: an even size
-  encoder.height = picture.height / 2 * 2;
+  const AVPixFmtDescriptor& pixels = *av_pix_fmt_desc_get(encoder.pix_fmt);
+  const bool half_colour = pixels.log2_chroma_w > 0 || pixels.log2_chroma_h > 0;  // an even size, then
+  encoder.width = half_colour ? picture.width / 2 * 2 : picture.width;
+  encoder.height = half_colour ? picture.height / 2 * 2 : picture.height;
   encoder.time_base = clock_of(codec.id);
   encoder.framerate = info.rate_numerator > 0 ? AVRational{static_cast<int>(info.rate_numerator), static_cast<int>(std::max(info.rate_denominator, 1u))} : AVRational{25, 1};
   encoder.colorspace = space_for(encoder.height);
   encoder.color_primaries = encoder.height >= 720 ? AVCOL_PRI_BT709 : AVCOL_PRI_BT470BG;
   encoder.color_trc = encoder.height >= 720 ? AVCOL_TRC_BT709 : AVCOL_TRC_SMPTE170M;
   encoder.color_range = AVCOL_RANGE_MPEG;
+  if ((pixels.flags & AV_PIX_FMT_FLAG_RGB) != 0) {
+    encoder.colorspace = AVCOL_SPC_RGB;
+    encoder.color_primaries = AVCOL_PRI_BT709;
+    encoder.color_trc = AVCOL_TRC_IEC61966_2_1;
+    encoder.color_range = AVCOL_RANGE_JPEG;
+  }
   encoder.thread_count = 0;
   track->stream->avg_frame_rate = encoder.framerate;
   open_encoder(*track, choice, "video");

@@ -61,7 +61,24 @@ class MediaSink : public Node {
   bool audio_came_ = false, video_came_ = false;
 };
 
+class MediaWriter : public FrameWriter {
+ public:
+  MediaWriter(const std::string& uri, const std::string& container) : out_(uri, container) {}
+  void write(const Frame& frame) override {
+    if (frame.info().type == FrameType::audio) out_.audio(frame, {});
+    else out_.video(frame, {});
+  }
+  bool finish() override { return out_.finish(); }
+
+ private:
+  MediaOutput out_;
+};
+
 }  // namespace
+
+std::unique_ptr<FrameWriter> make_frame_writer(const std::string& uri, const std::string& container) {
+  return std::make_unique<MediaWriter>(uri, container);
+}
 
 std::unique_ptr<Node> make_media_sink() { return std::unique_ptr<Node>(new MediaSink); }
 

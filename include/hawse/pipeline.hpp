@@ -42,10 +42,13 @@ class Session {
   std::unique_ptr<Impl> impl_;
 };
 
+// Whether `hawse ps`, `top`, `logs` and the like find the session (docs/control.md).
+enum class ControlSocket { none, open };
+
 class Pipeline {
  public:
   explicit Pipeline(std::string file, std::map<std::string, std::string> variables = {});  // throws hawse::Error on a bad manifest
-  Session start();
+  Session start(ControlSocket = ControlSocket::none);
 
  private:
   std::string file_;

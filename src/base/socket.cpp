@@ -121,7 +121,10 @@ PeerCredentials peer_of(int socket) {
   return {credentials.pid, credentials.uid, credentials.gid};
 }
 
-bool send_message(int socket, std::string_view text, const std::vector<int>& fds, bool dont_wait) {
+namespace {
+
+// 0, or the errno that says why it was not sent.
+int send_once(int socket, std::string_view text, const std::vector<int>& fds, int flags) {
   if (text.empty() || text.size() > kMaxMessageBytes || fds.size() > kMaxMessageFds)  // an empty one reads as the end
     throw Error(ErrorCode::internal, "send a message", std::to_string(text.size()) + " bytes, " + std::to_string(fds.size()) + " descriptors");
   iovec part{const_cast<char*>(text.data()), text.size()};
@@ -138,11 +141,30 @@ bool send_message(int socket, std::string_view text, const std::vector<int>& fds
     rights->cmsg_len = CMSG_LEN(fds.size() * sizeof(int));
     std::memcpy(CMSG_DATA(rights), fds.data(), fds.size() * sizeof(int));
   }
-  while (::sendmsg(socket, &header, MSG_NOSIGNAL | (dont_wait ? MSG_DONTWAIT : 0)) < 0) {
-    if (errno == EPIPE || errno == ECONNRESET || errno == ENOTCONN) return false;
-    if (errno != EINTR) throw Error::from_errno("send a message", errno == EAGAIN ? "the peer does not read" : "");
-  }
-  return true;
+  while (::sendmsg(socket, &header, MSG_NOSIGNAL | flags) < 0)
+    if (errno != EINTR) return errno;
+  return 0;
+}
+
+bool means_gone(int error) { return error == EPIPE || error == ECONNRESET || error == ENOTCONN; }
+
+}  // namespace
+
+bool send_message(int socket, std::string_view text, const std::vector<int>& fds, bool dont_wait) {
+  const int error = send_once(socket, text, fds, dont_wait ? MSG_DONTWAIT : 0);
+  if (error == 0) return true;
+  if (means_gone(error)) return false;
+  errno = error;
+  throw Error::from_errno("send a message", error == EAGAIN ? "the peer does not read" : "");
+}
+
+Sent try_send_message(int socket, std::string_view text, const std::vector<int>& fds) {
+  const int error = send_once(socket, text, fds, MSG_DONTWAIT);
+  if (error == 0) return Sent::sent;
+  if (error == EAGAIN) return Sent::full;
+  if (means_gone(error)) return Sent::gone;
+  errno = error;
+  throw Error::from_errno("send a message", "");
 }
 
 std::optional<Message> receive_message(int socket, bool dont_wait) {

@@ -41,6 +41,9 @@ PeerCredentials peer_of(int socket);
 // Blocking send of one message; throws Error. false: the peer is gone (EPIPE, ECONNRESET).
 // With `dont_wait` a full socket throws Error too: a peer that doesn't read must not stop the sender.
 bool send_message(int socket, std::string_view text, const std::vector<int>& fds = {}, bool dont_wait = false);
+// The same without waiting, for a sender that goes on when there is room.
+enum class Sent { sent, full, gone };
+Sent try_send_message(int socket, std::string_view text, const std::vector<int>& fds = {});
 // nullopt: end of stream. Throws Error on a message over the limits. With `dont_wait`, empty text and no fds: nothing there.
 std::optional<Message> receive_message(int socket, bool dont_wait = false);
 

@@ -13,6 +13,13 @@ struct Result {
 };
 
 void add_run(CLI::App&, Result&);
+void add_ps(CLI::App&, Result&);
+void add_top(CLI::App&, Result&);
+void add_logs(CLI::App&, Result&);
+void add_tap(CLI::App&, Result&);
+void add_inspect(CLI::App&, Result&);
+void add_restart(CLI::App&, Result&);
+void add_stop(CLI::App&, Result&);
 void add_check(CLI::App&, Result&);
 void add_build(CLI::App&, Result&);
 void add_lock(CLI::App&, Result&);

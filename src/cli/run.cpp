@@ -18,6 +18,7 @@
 #include "cli/commands.hpp"
 #include "cli/environments.hpp"
 #include "base/exit_codes.hpp"
+#include "cli/event_queue.hpp"
 #include "cli/pipeline_options.hpp"
 #include "cli/progress.hpp"
 #include "cli/table.hpp"
@@ -174,7 +175,7 @@ void print_json(const Event& event) {
 
 struct Options {
   std::unique_ptr<PipelineOptions> pipeline;
-  bool json = false, quiet = false, locked = false;
+  bool json = false, quiet = false, locked = false, watch = false;
   int attach_fd = -1;
   std::string log_level = "info";
 };
@@ -194,19 +195,26 @@ void run(const Options& options, Result& result) {
   if (narrator)
     for (const auto& node : pipeline.nodes)
       if (!node.note.empty()) (*narrator)({"notice", node.id, {{"text", node.note}}});
-  runtime::Session session(std::move(pipeline), runtime::make_executors(embed::make_stock_node),
-                           {.on_event =
-                                [&](const Event& event) {
-                                  if (narrator) (*narrator)(event);
-                                  else print_json(event);
-                                },
-                            .application = UniqueFd(options.attach_fd),
-                            .log_level = options.log_level});
+  auto events = std::make_unique<EventQueue>([&](const Event& event) {
+    if (narrator) (*narrator)(event);
+    else print_json(event);
+  });
+  runtime::Session::Options what{.on_event = [&](const Event& event) { events->push(event); },
+                                 .application = UniqueFd(options.attach_fd),
+                                 .log_level = options.log_level,
+                                 .control = true,
+                                 .watch = options.watch};
+  // What nodes print is then this command's own output: all of it, at the pace of whoever reads it.
+  if (options.quiet) what.room_for_output = [&] { return events->has_room(); };
+  runtime::Session session(std::move(pipeline), runtime::make_executors(embed::make_stock_node), std::move(what));
   runtime::Outcome outcome;
   {
     SignalWatch watch(session);
     outcome = session.run();
   }
+  // Nothing runs any more: whoever doesn't wait until the rest is printed may end this with Ctrl-C.
+  pthread_sigmask(SIG_UNBLOCK, &blocked, nullptr);
+  events.reset();
   narrator.reset();
   if (!outcome.failure) return;
   fmt::print(stderr, "hawse: {}\n", strip_control(outcome.reason));
@@ -222,6 +230,7 @@ void add_run(CLI::App& app, Result& result) {
   command->add_flag("--json", options->json, "Print one JSON event a line (docs/events.md)");
   command->add_flag("-q,--quiet", options->quiet, "Only failures, and what the nodes themselves print");
   command->add_flag("--locked", options->locked, "In exactly the environments of the lock file (hawse lock)");
+  command->add_flag("--watch", options->watch, "Start a node again whenever its Python file changes");
   command->add_option("--log-level", options->log_level, "Lowest level of the nodes' own log lines")
       ->check(CLI::IsMember({"debug", "info", "warning", "error"}))
       ->capture_default_str();
@@ -229,6 +238,7 @@ void add_run(CLI::App& app, Result& result) {
   command->footer(R"(Examples:
   hawse run captions.yaml --set input=meeting.mp4
   hawse run captions.yaml --executor process --json
+  hawse run captions.yaml --watch
 Ctrl-C ends the run in order within its grace period, a second one at once.)");
   command->callback([options, &result] { run(*options, result); });
 }

@@ -25,7 +25,7 @@ std::string join(const std::vector<std::string>& names) {
 }  // namespace
 
 struct Session::Impl {
-  Impl(pipeline::Pipeline loaded) : names(std::move(loaded)) {
+  Impl(pipeline::Pipeline loaded, ControlSocket control) : names(std::move(loaded)) {
     const bool attached = !names.inputs.empty() || !names.outputs.empty();
     UniqueFd theirs;
     if (attached) std::tie(ours, theirs) = socket_pair();
@@ -36,7 +36,8 @@ struct Session::Impl {
                                                                                    why = event.node + " " + event.data["text"].get<std::string>();
                                                                                },
                                                                            .application = std::move(theirs),
-                                                                           .log_level = "info"});
+                                                                           .log_level = "info",
+                                                                           .control = control == ControlSocket::open});
     thread = std::thread([this] { outcome = session->run(); });
     if (!attached) return;
     try {
@@ -143,9 +144,9 @@ Pipeline::Pipeline(std::string file, std::map<std::string, std::string> variable
   pipeline::load(file_, {.set = variables_, .executors = {}, .env = {}}, pipeline::real_surroundings(embed::stock_nodes()));
 }
 
-Session Pipeline::start() {
+Session Pipeline::start(ControlSocket control) {
   return Session(std::make_unique<Session::Impl>(
-      pipeline::load(file_, {.set = variables_, .executors = {}, .env = {}}, pipeline::real_surroundings(embed::stock_nodes()))));
+      pipeline::load(file_, {.set = variables_, .executors = {}, .env = {}}, pipeline::real_surroundings(embed::stock_nodes())), control));
 }
 
 }  // namespace hawse

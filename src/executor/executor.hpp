@@ -11,6 +11,8 @@
 // Errors.     Error with code environment (prepare), engine (the engine refuses or is gone) or system.
 #pragma once
 
+#include <sys/types.h>
+
 #include <cstdint>
 #include <filesystem>
 #include <functional>
@@ -82,6 +84,7 @@ class Instance {
   virtual Ending collect() = 0;               // after ended_fd; reaps and removes
   virtual void kill() noexcept = 0;           // all of it, at once
   virtual Usage usage() const noexcept = 0;
+  virtual pid_t pid() const noexcept { return 0; }  // of a process of this machine that is the node and nothing else; 0: none
   virtual std::string where() const = 0;      // "thread", "process 4711", "container 3f2a91c04d11"
   virtual std::string limits_by() const = 0;  // what holds its limits: "cgroup v1", "rlimit", "engine", ""
   virtual std::vector<std::pair<std::string, std::int64_t>> phases_ns() const { return {}; }  // "create", "start"

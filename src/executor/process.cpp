@@ -8,6 +8,8 @@
 #include <signal.h>
 #include <sys/resource.h>
 
+#include <algorithm>
+#include <filesystem>
 #include <map>
 #include <mutex>
 
@@ -17,6 +19,7 @@
 #include "executor/cgroup.hpp"
 #include "executor/executor.hpp"
 #include "executor/process_id.hpp"
+#include "executor/process_usage.hpp"
 #include "executor/python/packages.hpp"
 #include "executor/python/sdk.hpp"
 #include "executor/zygote.hpp"
@@ -51,9 +54,11 @@ class Group {
     const std::lock_guard lock(mutex_);
     if (cgroup_) cgroup_->kill();
   }
-  Usage usage() const {
+  Usage usage(pid_t pid) const {  // what it doesn't tell, of this process alone
     const std::lock_guard lock(mutex_);
-    return cgroup_ ? cgroup_->usage() : Usage{};
+    Usage usage = cgroup_ ? cgroup_->usage() : Usage{};
+    complete_from_proc(usage, pid);
+    return usage;
   }
   void guard(std::vector<std::string>& lines) const {
     if (cgroup_)
@@ -101,7 +106,8 @@ class ProcessInstance : public Instance {
     group_->kill();
   }
 
-  Usage usage() const noexcept override { return group_->usage(); }
+  Usage usage() const noexcept override { return group_->usage(pid_); }
+  pid_t pid() const noexcept override { return pid_; }
   std::string where() const override { return "process " + std::to_string(pid_); }
   std::string limits_by() const override { return group_->limits_by(); }
 
@@ -154,7 +160,8 @@ class ForkedInstance : public Instance {
     group_->kill();
   }
 
-  Usage usage() const noexcept override { return alone_ ? alone_->usage() : group_->usage(); }
+  Usage usage() const noexcept override { return alone_ ? alone_->usage() : group_->usage(fork_.pid()); }
+  pid_t pid() const noexcept override { return alone_ ? alone_->pid() : std::max(fork_.pid(), 0); }
   std::string where() const override { return alone_ ? alone_->where() : fork_.pid() > 0 ? "process " + std::to_string(fork_.pid()) : ""; }
   std::string limits_by() const override { return alone_ ? alone_->limits_by() : group_->limits_by(); }
 
@@ -253,8 +260,12 @@ class ProcessExecutor : public Executor {
     return node.kind == pipeline::NodeKind::python && node.executor == pipeline::ExecutorKind::process && node.fork;
   }
 
+  // What has changed since the start is no kind that was foreseen: such a node starts alone, with its files as they are now.
   static std::string kind_of(const pipeline::Node& node) {
-    return nlohmann::json{node.python.version, node.packages, node.source_file.string(), node.module, node.env, node.limits.memory_bytes.value_or(0)}.dump();
+    std::error_code gone;
+    std::vector<std::int64_t> written;
+    for (const auto& file : node.code_files) written.push_back(std::filesystem::last_write_time(file, gone).time_since_epoch().count());
+    return nlohmann::json{node.python.version, node.packages, node.source_file.string(), node.module, node.env, node.limits.memory_bytes.value_or(0), written}.dump();
   }
 
   static std::string says_threads(const pipeline::Node& node, const std::vector<std::string>& threads) {

@@ -166,7 +166,8 @@ bool PortOutput::settled() noexcept { return !connected() || (port_->drained() &
 
 void PortOutput::set_link(std::uint32_t index, int link_fd, int doorbell_fd, std::uint32_t queue, plane::WhenFull when_full,
                           std::uint64_t set_aside_sequence) {
-  if (index >= links_.size()) throw Error(ErrorCode::internal, "connect output '" + name_ + "'", "link " + std::to_string(index));
+  if (index >= plane::kMaxLinks) throw Error(ErrorCode::internal, "connect output '" + name_ + "'", "link " + std::to_string(index));
+  if (index >= links_.size()) links_.resize(index + 1);  // somebody taps it
   LinkWatch& watch = links_[index];
   plane::Status status = plane::LinkView::map(link_fd, &watch.view);
   if (status == plane::Status::ok) status = port_->set_link(index, link_fd, doorbell_fd, queue, when_full, set_aside_sequence);

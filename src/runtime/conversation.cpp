@@ -69,10 +69,10 @@ void Session::handle(NodeRun& node, const json& message) {
   }
   json data = message;
   data.erase("type");
-  if (type == "log") data["stream"] = "log";
   for (auto& [key, value] : data.items())
     if (value.is_string()) value = strip_control(value.get<std::string>());
-  emit(type, node.id, std::move(data));  // log, progress
+  if (type == "log") return take_log(node, std::move(data));
+  if (admit(node, message.size())) emit("progress", node.id, std::move(data));
 }
 
 void Session::on_hello(NodeRun& node, const json& message) {

@@ -17,6 +17,7 @@ using executor::Ending;
 using executor::EndingKind;
 
 constexpr std::int64_t kComeAlongNs = 250'000'000;
+constexpr std::int64_t kChangeSettlesNs = 100'000'000;
 
 const char* signal_hint(int number) {
   switch (number) {
@@ -144,9 +145,11 @@ void Session::on_collected(NodeRun& node, const Ending& ending) {
   node.instance.reset();
   node.out.reset();
   node.err.reset();
+  end_storm(node);
   json failure = describe(ending, node.failed, node.broke, node.finished);
   if (failure.is_null()) return end_node(node, State::ended);
   if (killing_) return end_node(node, State::failed);
+  if (!node.restart_why.empty() && !stopping_) return restart_asked(node);
   fail_or_restart(node, std::move(failure));
 }
 
@@ -160,6 +163,8 @@ void Session::fail_or_restart(NodeRun& node, json failure) {
   failure["attempts"] = attempts;
   failure["restarting"] = again;
   failure["tail"] = tail_of(node.tail);
+  const bool waits = !again && !stopping_ && options_.watch && !node.spec->code_files.empty();
+  if (waits && failure.value("hint", "").empty()) failure["hint"] = "it is started again when one of its files changes";
   emit("failure", node.id, failure);
   if (again) {
     if (set_aside) emit("set_aside", node.id, *set_aside);
@@ -169,11 +174,47 @@ void Session::fail_or_restart(NodeRun& node, json failure) {
     node.timer = loop_.after(wait_ns, [this, &node] { restart(node); });
     return;
   }
+  if (waits) return set_state(node, State::backing_off);
   const std::string reason = node.id + " " + failure["text"].get<std::string>();
   const bool before_start = !started_;
   if (!outcome_.failure || outcome_.failure == ErrorCode::interrupted) outcome_ = {ErrorCode::node, reason};
   end_node(node, State::failed);
   if (before_start) fail_session(ErrorCode::node, reason);
+}
+
+// Somebody asks for it: no failure, and no wait. False: it has not come so far that it could be ended, or it is over.
+bool Session::start_again(NodeRun& node, std::string why) {
+  if (node.state != State::backing_off && !node.instance) return false;
+  node.restart_why = std::move(why);
+  if (node.instance) {
+    node.instance->kill();
+  } else {
+    node.timer.reset();
+    restart_asked(node);
+  }
+  return true;
+}
+
+void Session::restart_asked(NodeRun& node) {
+  emit("notice", node.id, {{"text", std::exchange(node.restart_why, "") + ": it is started again"}});
+  restart(node);
+}
+
+void Session::watch_files() {
+  files_ = std::make_unique<FileWatch>(loop_, [this](const std::filesystem::path& file) {
+    for (auto& node : nodes_)
+      if (node->spec != nullptr && std::ranges::find(node->spec->code_files, file) != node->spec->code_files.end()) on_changed(*node, file.filename().string());
+  });
+  for (const auto& node : pipeline_.nodes)
+    for (const auto& file : node.code_files) files_->add(file);
+}
+
+// An editor may write a file in several steps, and a node may be just starting: both are waited for.
+void Session::on_changed(NodeRun& node, const std::string& file) {
+  node.change_timer = loop_.after(kChangeSettlesNs, [this, &node, file] {
+    if (stopping_ || node.state == State::ended || node.state == State::failed) return;
+    if (!start_again(node, file + " has changed")) on_changed(node, file);
+  });
 }
 
 void Session::restart(NodeRun& node) {

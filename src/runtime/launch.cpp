@@ -86,11 +86,8 @@ void Session::open_output(NodeRun& node) {
   auto [out_read, out_write] = make_pipe();
   auto [err_read, err_write] = make_pipe();
   const auto reader = [this, &node](UniqueFd fd, const char* stream) {
-    return std::make_unique<LineReader>(loop_, std::move(fd), [this, &node, stream](std::string_view line) {
-      node.tail.emplace_back(line);
-      if (node.tail.size() > 20) node.tail.pop_front();
-      emit("log", node.id, {{"stream", stream}, {"text", line}});
-    });
+    return std::make_unique<LineReader>(loop_, std::move(fd), [this, &node, stream](std::string_view line) { take_line(node, stream, line); },
+                                        options_.room_for_output);
   };
   node.out = reader(std::move(out_read), "stdout");
   node.err = reader(std::move(err_read), "stderr");

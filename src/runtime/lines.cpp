@@ -5,11 +5,25 @@
 #include <unistd.h>
 
 namespace hawse::runtime {
+namespace {
 
-LineReader::LineReader(Loop& loop, UniqueFd read_end, std::function<void(std::string_view)> on_line)
-    : fd_(std::move(read_end)), on_line_(std::move(on_line)) {
+constexpr std::int64_t kPauseNs = 5'000'000;
+
+}  // namespace
+
+LineReader::LineReader(Loop& loop, UniqueFd read_end, std::function<void(std::string_view)> on_line, std::function<bool()> may_read)
+    : fd_(std::move(read_end)), loop_(loop), on_line_(std::move(on_line)), may_read_(std::move(may_read)) {
   fcntl(fd_.get(), F_SETFL, fcntl(fd_.get(), F_GETFL) | O_NONBLOCK);
-  watch_ = loop.on_readable(fd_.get(), [this] { read_some(); });
+  watch_ = loop_.on_readable(fd_.get(), [this] { read_when_allowed(); });
+}
+
+void LineReader::read_when_allowed() {
+  if (!may_read_ || may_read_()) {
+    read_some();
+    return;
+  }
+  watch_.reset();
+  pause_ = loop_.after(kPauseNs, [this] { watch_ = loop_.on_readable(fd_.get(), [this] { read_when_allowed(); }); });
 }
 
 void LineReader::drain() {
@@ -26,6 +40,7 @@ bool LineReader::read_some() {
   }
   if (count < 0 && (errno == EAGAIN || errno == EINTR)) return false;
   watch_.reset();
+  pause_.reset();
   fd_.reset();
   if (!partial_.empty()) on_line_(partial_);
   partial_.clear();

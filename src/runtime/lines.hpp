@@ -16,17 +16,21 @@ inline constexpr std::size_t kMaxLineBytes = 16384;
 
 class LineReader {
  public:
-  LineReader(Loop&, UniqueFd read_end, std::function<void(std::string_view line)> on_line);
+  // `may_read`, if given: while it says false the pipe stays unread.
+  LineReader(Loop&, UniqueFd read_end, std::function<void(std::string_view line)> on_line, std::function<bool()> may_read = {});
   void drain();  // what is there now
 
  private:
+  void read_when_allowed();
   bool read_some();  // false: nothing there, or the end
   void take(std::string_view);
 
   UniqueFd fd_;
+  Loop& loop_;
   std::function<void(std::string_view)> on_line_;
+  std::function<bool()> may_read_;
   std::string partial_;
-  Loop::Handle watch_;
+  Loop::Handle watch_, pause_;
 };
 
 }  // namespace hawse::runtime

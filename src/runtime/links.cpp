@@ -27,20 +27,11 @@
 #include <utility>
 
 #include "base/text.hpp"
+#include "runtime/messages.hpp"
 #include "runtime/session.hpp"
 
 namespace hawse::runtime {
 namespace {
-
-const char* name_of(plane::WhenFull when_full) {
-  switch (when_full) {
-    case plane::WhenFull::block: return "block";
-    case plane::WhenFull::drop_oldest: return "drop_oldest";
-    case plane::WhenFull::drop_newest: return "drop_newest";
-    case plane::WhenFull::latest: return "latest";
-  }
-  return "";
-}
 
 constexpr std::size_t kMaxTold = 8;  // well within what a reader can have open (plane's InputLink)
 constexpr std::size_t kMaxEarlier = 64;
@@ -135,6 +126,8 @@ void Session::on_mapped(NodeRun& node, const json& message) {
       send(reader, {{"type", "input_arena"}, {"link", edges_[edge]->link_number}, {"arena", arena.id}, {"slot_bytes", arena.slot_bytes}, {"slots", arena.slots}},
            {arena.fd.get()});
   }
+  for (const auto& tap : taps_)
+    if (tap->writer == node.index && tap->output == port) send_tap_arena(*tap, arena);
   send(node, {{"type", "arena_ready"}, {"port", port}, {"arena", arena.id}});
 }
 
@@ -204,6 +197,7 @@ void Session::replace_links(NodeRun& node) {
     std::pair<UniqueFd, plane::LinkView> by;
   };
   std::vector<Replaced> all;
+  end_taps_of(node);
   for (auto& edge : edges_) {
     const bool writes = edge->writer == node.index, reads = edge->reader == node.index;
     if (!writes && (!reads || over(*nodes_[edge->writer]))) continue;
@@ -244,6 +238,11 @@ void Session::replace_links(NodeRun& node) {
 // A node is over for good.
 void Session::close_links(NodeRun& node, bool failed) {
   const auto how = failed ? plane::LinkState::failed : plane::LinkState::ended;
+  for (auto& tap : taps_) {
+    if (tap->writer != node.index) continue;
+    tap->view.end_for_writer(how);
+    tap->bell.ring();
+  }
   for (auto& edge : edges_) {
     if (edge->reader == node.index) {
       while (!edge->earlier.empty()) drop(*edge, 0);

@@ -37,9 +37,13 @@ Loop::Loop() : epoll_(epoll_create1(EPOLL_CLOEXEC)), wake_(eventfd(0, EFD_CLOEXE
 
 Loop::~Loop() = default;
 
-Loop::Handle Loop::on_readable(int fd, std::function<void()> function) {
+Loop::Handle Loop::on_readable(int fd, std::function<void()> function) { return watch(fd, EPOLLIN | EPOLLRDHUP, std::move(function)); }
+
+Loop::Handle Loop::on_writable(int fd, std::function<void()> function) { return watch(fd, EPOLLOUT, std::move(function)); }
+
+Loop::Handle Loop::watch(int fd, std::uint32_t events, std::function<void()> function) {
   const std::uint64_t id = next_id_++;
-  epoll_event event{.events = EPOLLIN | EPOLLRDHUP, .data = {.u64 = id}};
+  epoll_event event{.events = events, .data = {.u64 = id}};
   if (epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event) != 0) throw Error::from_errno("watch a descriptor", std::to_string(fd));
   sources_.emplace(id, std::make_shared<Source>(Source{.fd = fd, .due_ns = 0, .call = std::move(function)}));
   return {this, id};

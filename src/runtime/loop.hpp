@@ -38,7 +38,9 @@ class Loop {
   ~Loop();
   Loop(const Loop&) = delete;
 
-  [[nodiscard]] Handle on_readable(int fd, std::function<void()>);  // level-triggered; fd stays the caller's and must outlive the handle
+  // Level-triggered; fd stays the caller's, must outlive the handle, and may be watched once (for both, watch a duplicate).
+  [[nodiscard]] Handle on_readable(int fd, std::function<void()>);
+  [[nodiscard]] Handle on_writable(int fd, std::function<void()>);
   [[nodiscard]] Handle after(std::int64_t delay_ns, std::function<void()>);
   void post(std::function<void()>);  // any thread
   void run();                        // until stop()
@@ -50,6 +52,7 @@ class Loop {
     std::int64_t due_ns = 0;
     std::function<void()> call;
   };
+  Handle watch(int fd, std::uint32_t events, std::function<void()>);
   void remove(std::uint64_t id) noexcept;
   void call(std::uint64_t id);
   int run_timers();  // milliseconds until the next one, -1: none

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/messages.hpp"
 
-#include <array>
 #include <string>
 #include <vector>
 
@@ -13,7 +12,7 @@ namespace {
 
 using nlohmann::json;
 
-enum class Kind { count, number, text, object };
+enum class Kind { count, number, text, boolean, object };
 
 struct Field {
   const char* name;
@@ -26,8 +25,8 @@ struct Rule {
   std::vector<Field> fields;
 };
 
-const std::array<Rule, 9>& rules() {
-  static const std::array<Rule, 9> all = {{
+const std::vector<Rule>& node_rules() {
+  static const std::vector<Rule> all = {{
       {"hello", {{"protocol", Kind::count, true}, {"pid", Kind::count, true}, {"sdk", Kind::text, true}, {"language", Kind::text, true}}},
       {"ready", {{"phases", Kind::object, false}}},
       {"grow", {{"port", Kind::count, true}, {"slot_bytes", Kind::count, true}, {"slots", Kind::count, true}}},
@@ -42,11 +41,25 @@ const std::array<Rule, 9>& rules() {
   return all;
 }
 
+const std::vector<Rule>& request_rules() {
+  static const std::vector<Rule> all = {{
+      {"session", {}},
+      {"status", {}},
+      {"inspect", {{"node", Kind::text, false}}},
+      {"logs", {{"node", Kind::text, false}, {"since_ns", Kind::number, false}, {"follow", Kind::boolean, false}}},
+      {"stop", {{"now", Kind::boolean, false}}},
+      {"restart", {{"node", Kind::text, true}}},
+      {"tap", {{"node", Kind::text, true}, {"port", Kind::text, true}, {"queue", Kind::count, false}}},
+  }};
+  return all;
+}
+
 bool fits(const json& value, Kind kind) {
   switch (kind) {
     case Kind::count: return value.is_number_unsigned();
     case Kind::number: return value.is_number_integer();
     case Kind::text: return value.is_string();
+    case Kind::boolean: return value.is_boolean();
     case Kind::object: return value.is_object();
   }
   return false;
@@ -54,9 +67,7 @@ bool fits(const json& value, Kind kind) {
 
 [[noreturn]] void refuse(const std::string& why) { throw Error(ErrorCode::node, "read a control message", why); }
 
-}  // namespace
-
-json parse_node_message(std::string_view text, std::size_t fd_count) {
+json parse(std::string_view text, std::size_t fd_count, const std::vector<Rule>& rules) {
   if (fd_count != 0) refuse("it sent file descriptors");
   // Nesting is bounded here, so that no message can exhaust the stack.
   const auto shallow = [](int depth, json::parse_event_t, json&) {
@@ -71,7 +82,7 @@ json parse_node_message(std::string_view text, std::size_t fd_count) {
   }
   if (!message.is_object() || !message.contains("type") || !message["type"].is_string()) refuse("no type");
   const std::string type = message["type"];
-  for (const auto& rule : rules()) {
+  for (const auto& rule : rules) {
     if (type != rule.type) continue;
     for (const auto& field : rule.fields) {
       const auto found = message.find(field.name);
@@ -80,6 +91,17 @@ json parse_node_message(std::string_view text, std::size_t fd_count) {
     return message;
   }
   refuse("unknown message " + strip_control(type.substr(0, 40)));
+}
+
+}  // namespace
+
+json parse_node_message(std::string_view text, std::size_t fd_count) { return parse(text, fd_count, node_rules()); }
+
+json parse_request(std::string_view text, std::size_t fd_count) {
+  json request = parse(text, fd_count, request_rules());
+  const json version = request.value("version", json());
+  if (version != kControlVersion) refuse("it speaks version " + version.dump() + ", this session speaks " + std::to_string(kControlVersion));
+  return request;
 }
 
 const char* name_of(plane::FrameType type) noexcept {
@@ -95,6 +117,16 @@ const char* name_of(plane::FrameType type) noexcept {
     case plane::FrameType::control: return "control";
   }
   return "any";
+}
+
+const char* name_of(plane::WhenFull when_full) noexcept {
+  switch (when_full) {
+    case plane::WhenFull::block: return "block";
+    case plane::WhenFull::drop_oldest: return "drop_oldest";
+    case plane::WhenFull::drop_newest: return "drop_newest";
+    case plane::WhenFull::latest: return "latest";
+  }
+  return "";
 }
 
 }  // namespace hawse::runtime

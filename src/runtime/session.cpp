@@ -55,7 +55,8 @@ const char* Session::to_string(State state) {
 }
 
 Session::Session(pipeline::Pipeline pipeline, Executors executors, Options options)
-    : pipeline_(std::move(pipeline)), executors_(std::move(executors)), options_(std::move(options)), id_(random_hex(8)) {}
+    : pipeline_(std::move(pipeline)), executors_(std::move(executors)), options_(std::move(options)), id_(random_hex(8)),
+      log_(kLogBytes / (pipeline_.nodes.size() + 1)) {}
 
 Session::~Session() {
   for (auto& worker : workers_) worker.join();
@@ -70,6 +71,8 @@ Outcome Session::run() {
   for (auto& worker : workers_) worker.join();
   workers_.clear();
   ended_ns_ = plane::monotonic_ns();
+  if (control_) control_->wake();  // the last lines
+  control_.reset();
   emit("summary", "", summary());
   return outcome_;
 }
@@ -121,12 +124,12 @@ void Session::begin() {
   const bool threads_only = std::ranges::all_of(pipeline_.nodes, [](const auto& n) { return n.executor == pipeline::ExecutorKind::thread; });
   emit("session", "", {{"state", "starting"}, {"id", id_}, {"pipeline", pipeline_.name}});
   if (!threads_only) {
-    sweep_sessions();
     guard_ = std::make_unique<Guard>(id_);
-    folder_.emplace(run_dir(), id_ + "-");
+    make_folder();
     guard_->add("folder " + folder_->path().string());
-    write_file(folder_->path() / "owner", executor::process_id(getpid()));
   }
+  if (options_.control) open_control();
+  if (options_.watch) watch_files();
   if (containers) {
     listen();
     work([] {
@@ -152,7 +155,15 @@ void Session::begin() {
   }
 }
 
+void Session::make_folder() {
+  sweep_sessions();
+  folder_.emplace(run_dir(), id_ + "-");
+  write_file(folder_->path() / "owner", executor::process_id(getpid()));
+}
+
 void Session::emit(std::string type, const std::string& node, json data) {
+  if (type == "failure" || type == "notice")
+    keep({.node = node, .stream = "runtime", .level = type == "failure" ? "error" : "warning", .text = data.value("text", "")});
   if (options_.on_event) options_.on_event({std::move(type), node, std::move(data)});
 }
 

@@ -10,6 +10,9 @@
 //   endings.cpp       a node's death: what happened in words, restart or not
 //   poison.cpp        a frame on which a node dies again and again is set aside
 //   summary.cpp       counts and times at any moment
+//   output.cpp        what nodes print and log: shown, kept, limited
+//   taps.cpp          one more link of a running output, for a command that watches it
+//   requests.cpp      what commands ask of a running session (docs/control.md)
 //
 // Ownership. The session owns every memory, socket and instance of the run; when it is destroyed nothing of them is left.
 // Threading. run() is the loop's thread, and everything private runs there. request_stop() and kill_all() may be called from any thread. Worker
@@ -35,9 +38,13 @@
 #include "executor/executor.hpp"
 #include "pipeline/pipeline.hpp"
 #include "plane/port.hpp"
+#include "runtime/control.hpp"
+#include "runtime/file_watch.hpp"
 #include "runtime/guard.hpp"
 #include "runtime/lines.hpp"
+#include "runtime/log_store.hpp"
 #include "runtime/loop.hpp"
+#include "runtime/taps.hpp"
 
 namespace hawse::runtime {
 
@@ -67,6 +74,11 @@ class Session {
     std::function<void(const Event&)> on_event;
     UniqueFd application;  // the program that embeds this pipeline: its control socket; needed where the pipeline has inputs or outputs
     std::string log_level = "info";
+    bool control = false;  // whether `hawse ps` and the like find this session: a socket in its folder
+    bool watch = false;    // a node whose file changes is started again; one that fails for good waits for that
+    // Given: what nodes print is never left out. While it says false their pipes stay unread, and who prints waits. Otherwise a node that prints too fast
+    // loses lines (log_store.hpp).
+    std::function<bool()> room_for_output = {};
   };
   Session(pipeline::Pipeline, Executors, Options);
   ~Session();
@@ -151,11 +163,16 @@ class Session {
     std::string where, limits_by;
     std::uint64_t memory_peak_bytes = 0;
     std::string language;
+    std::string restart_why;               // somebody asked for it; "": nobody
+    LogLimit log_limit;
+    std::uint64_t left_out = 0, left_out_before = 0;  // lines of the storm that is on; as many when its timer last looked
+    Loop::Handle storm_timer, change_timer;
   };
 
   // session.cpp
   void lay_out();
   void begin();
+  void make_folder();
   void check_ready();
   void check_over();
   void end_node(NodeRun&, State);
@@ -207,9 +224,37 @@ class Session {
   void on_launch_failed(NodeRun&, const Error&);
   void fail_or_restart(NodeRun&, json failure);
   void restart(NodeRun&);
+  bool start_again(NodeRun&, std::string why);
+  void restart_asked(NodeRun&);
+  void watch_files();
+  void on_changed(NodeRun&, const std::string& file);
   // poison.cpp
   std::optional<json> blame_frame(NodeRun&, json& failure);
   void forget_frame(NodeRun&) noexcept;
+  // output.cpp
+  void take_line(NodeRun&, const char* stream, std::string_view text);
+  void take_log(NodeRun&, json data);
+  bool admit(NodeRun&, std::size_t bytes);
+  void look_at_storm(NodeRun&);
+  void end_storm(NodeRun&);
+  void keep(LogLine);
+  // requests.cpp
+  void open_control();
+  void on_request(Control::Client&, const json&);
+  NodeRun* find_node(Control::Client&, const std::string& id);
+  json session_status() const;
+  json node_status(const NodeRun&) const;
+  json edge_status(const EdgeRun&) const;
+  void answer_logs(Control::Client&, const json&);
+  void answer_inspect(Control::Client&, const NodeRun&) const;
+  void answer_restart(Control::Client&, const json&);
+  // taps.cpp
+  void answer_tap(Control::Client&, const json&);
+  void start_tap(Control::Client&, NodeRun&, std::uint32_t output, std::uint32_t queue);
+  void send_tap_arena(Tap&, const Arena&);
+  void look_at_tap(Tap&);
+  void end_tap(const Control::Client&);
+  void end_taps_of(const NodeRun&);
   // summary.cpp
   json node_summary(const NodeRun&) const;
   static json edge_summary(const EdgeRun&);
@@ -242,7 +287,7 @@ class Session {
   std::vector<std::unique_ptr<NodeRun>> nodes_;
   std::vector<std::unique_ptr<EdgeRun>> edges_;
   std::unique_ptr<Guard> guard_;
-  std::optional<ScopedDir> folder_;  // holds the socket that containers connect to
+  std::optional<ScopedDir> folder_;  // holds the socket that containers connect to, and that of commands
   UniqueFd listener_;
   Loop::Handle listener_watch_, grace_timer_, tidy_timer_;
   std::map<std::uint64_t, Joining> joining_;
@@ -250,6 +295,11 @@ class Session {
   std::list<std::thread> workers_;
   std::mutex installing_mutex_;
   std::set<pid_t> installing_;  // workers that make an environment, by thread id
+  LogStore log_;
+  Loop::Handle log_wake_;
+  std::vector<std::unique_ptr<Tap>> taps_;
+  std::unique_ptr<FileWatch> files_;
+  std::unique_ptr<Control> control_;
   Outcome outcome_;
   bool started_ = false, stopping_ = false, killing_ = false;
   std::int64_t begun_ns_ = 0, started_ns_ = 0, ended_ns_ = 0;

@@ -56,6 +56,7 @@ json Session::node_summary(const NodeRun& node) const {
               {"frames_out", page.frames_out.load(std::memory_order_relaxed)},
               {"processing_ns", latency_of(page.processing)},
               {"restarts", node.attempt - 1},
+              {"lines_left_out", log_.skipped(node.id)},
               {"phases_ms", node.phases}};
   if (node.spec != nullptr && node.spec->match) {
     json& unmatched = out["unmatched"] = json::object();
@@ -66,8 +67,12 @@ json Session::node_summary(const NodeRun& node) const {
     }
   }
   std::uint64_t peak = node.memory_peak_bytes;
-  if (node.instance)
-    if (const auto usage = node.instance->usage(); usage.memory_peak_bytes) peak = std::max(peak, *usage.memory_peak_bytes);
+  if (node.instance) {
+    const auto usage = node.instance->usage();
+    peak = std::max(peak, usage.memory_peak_bytes.value_or(0));
+    if (usage.memory_bytes) out["memory_bytes"] = *usage.memory_bytes;
+    if (usage.cpu_s) out["cpu_s"] = *usage.cpu_s;
+  }
   out["memory_peak_bytes"] = peak != 0 ? json(peak) : json();
   if (node.spec != nullptr && node.spec->limits.memory_bytes) out["memory_limit_bytes"] = *node.spec->limits.memory_bytes;
   return out;

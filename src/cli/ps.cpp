@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// `hawse ps`: the running sessions of this user.
+#include <fmt/format.h>
+
+#include <memory>
+
+#include "base/text.hpp"
+#include "cli/commands.hpp"
+#include "cli/sessions.hpp"
+#include "cli/table.hpp"
+
+namespace hawse::cli {
+namespace {
+
+using nlohmann::json;
+
+void print_text(const std::vector<SessionSocket>& sessions) {
+  if (sessions.empty()) {
+    fmt::print("no session of yours is running (hawse run PIPELINE starts one)\n");
+    return;
+  }
+  std::vector<std::vector<std::string>> rows = {{"session", "pipeline", "state", "nodes", "restarts", "up", "pid"}};
+  for (const auto& session : sessions) {
+    const json& about = session.about();
+    rows.push_back({about["id"], strip_control(about["pipeline"].get<std::string>()), about["state"],
+                    fmt::format("{}/{}", about["running"].get<int>(), about["nodes"].get<int>()), fmt::format("{}", about["restarts"].get<int>()),
+                    duration_in_words(about["uptime_ns"].get<std::int64_t>()), fmt::format("{}", about["pid"].get<int>())});
+  }
+  fmt::print("{}", align(rows, {false, false, false, true, true, true, true}));
+}
+
+void print_json(const std::vector<SessionSocket>& sessions) {
+  json all = json::array();
+  for (const auto& session : sessions) {
+    json about = session.about();
+    for (const char* key : {"type", "monotonic_ns"}) about.erase(key);
+    all.push_back(std::move(about));
+  }
+  fmt::print("{}\n", all.dump(2, ' ', false, json::error_handler_t::replace));
+}
+
+}  // namespace
+
+void add_ps(CLI::App& app, Result&) {
+  auto* command = app.add_subcommand("ps", "List the running sessions");
+  command->footer("Examples:\n  hawse ps\n  hawse ps --json | jq -r '.[].id'");
+  auto as_json = std::make_shared<bool>(false);
+  command->add_flag("--json", *as_json, "As JSON");
+  command->callback([as_json] { (*as_json ? print_json : print_text)(SessionSocket::all()); });
+}
+
+}  // namespace hawse::cli
