@@ -94,7 +94,7 @@ class Bench:
             process.kill()
             out, err = process.communicate()
             pytest.fail(f"hawse run hangs; it had said:\n{out[-4000:]}\n{err[-2000:]}")
-        events = [json.loads(line) for line in out.splitlines() if line.startswith('{"') and '"event"' in line]
+        events = json_lines(out, '"event"')
         return Run(process.returncode, events, err)
 
     def run(self, *arguments: str, pipeline: pathlib.Path | None = None) -> Run:
@@ -104,6 +104,11 @@ class Bench:
         run = self.run(*arguments, pipeline=pipeline)
         assert run.code == 0, f"exit code {run.code}\n{run.stderr}\n" + "\n".join(str(e) for e in run.events if e["event"] in ("failure", "log"))
         return run
+
+
+def json_lines(text: str, having: str = "") -> list[dict[str, typing.Any]]:
+    """The objects of lines that are one; splitlines() would also split where a text has U+2028 and the like."""
+    return [json.loads(line) for line in text.split("\n") if line.startswith('{"') and having in line]
 
 
 def hawse(*arguments: str | pathlib.Path, **options: typing.Any) -> subprocess.CompletedProcess[str]:

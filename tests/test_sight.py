@@ -16,7 +16,7 @@ import typing
 import wave
 
 import pytest
-from harness import HAWSE, ROOT, WATCHDOG_S, Bench, Run, needs_engine
+from harness import HAWSE, ROOT, WATCHDOG_S, Bench, Run, json_lines, needs_engine
 
 NODES = """
     import json, os, sys, time
@@ -92,7 +92,7 @@ class Sight:
         return json.loads(self.ok("ps", "--json"))
 
     def logs(self, *arguments: str) -> list[dict[str, typing.Any]]:
-        return [json.loads(line) for line in self.ok("logs", "--json", *arguments).splitlines()]
+        return json_lines(self.ok("logs", "--json", *arguments))
 
     def top(self) -> tuple[dict[str, typing.Any], dict[str, typing.Any]]:
         seen = json.loads(self.ok("top", "--once", "--json", "--interval", "200ms"))
@@ -203,10 +203,9 @@ def test_following_a_log_ends_with_the_session(sight: Sight) -> None:
     assert follower.stdout is not None
     assert any(json.loads(follower.stdout.readline())["text"] == "printed" for _ in range(20))
     run = sight.stop(process)
-    followed = [json.loads(line) for line in follower.communicate(timeout=WATCHDOG_S)[0].splitlines()]
-    assert followed[-1]["node"] == "talks"
-    assert follower.returncode == 0
-    assert run.log("talks")[-1] == [line["text"] for line in followed if line["stream"] != "runtime"][-1], "up to the last line"
+    followed = json_lines(follower.stdout.read())  # communicate() would forget what readline() had buffered
+    assert follower.wait(timeout=WATCHDOG_S) == 0
+    assert run.log("talks")[-1] == [line["text"] for line in followed if line["node"] == "talks" and line["stream"] != "runtime"][-1], "up to the last line"
 
 
 def test_a_log_storm_costs_the_others_neither_frames_nor_lines(sight: Sight) -> None:
@@ -346,7 +345,7 @@ def test_inspect_shows_the_walls_of_a_container(sight: Sight) -> None:
 
 
 def tap_lines(sight: Sight, *arguments: str) -> list[dict[str, typing.Any]]:
-    return [json.loads(line) for line in sight.ok("tap", "--json", *arguments).splitlines()]
+    return json_lines(sight.ok("tap", "--json", *arguments))
 
 
 @pytest.mark.parametrize("executor", [pytest.param("process"), pytest.param("container", marks=needs_engine)])
@@ -402,8 +401,8 @@ def test_a_tap_ends_with_the_stream_and_outlives_a_restart(sight: Sight) -> None
     assert tap.stdout is not None
     first = json.loads(tap.stdout.readline())["sequence"]
     sight.ok("restart", "pass")
-    out, told = tap.communicate(timeout=WATCHDOG_S)
-    sequences = [first, *(json.loads(line)["sequence"] for line in out.splitlines())]
+    sequences = [first, *(json.loads(line)["sequence"] for line in tap.stdout)]  # communicate() would forget what readline() had buffered
+    _, told = tap.communicate(timeout=WATCHDOG_S)
     assert tap.returncode == 0 and sequences == sorted(set(sequences)) and sequences[-1] >= 500
     missed = sequences[-1] - sequences[0] + 1 - len(sequences)
     assert f"{len(sequences)} frames shown, {missed} left out" in told, "every drop is counted"

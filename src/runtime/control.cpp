@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/control.hpp"
 
+#include <fcntl.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/error.hpp"
@@ -18,9 +20,23 @@ constexpr int kMessagesAtATime = 16;  // then the rest of the loop has its turn
 
 std::string text_of(const json& message) { return message.dump(-1, ' ', false, json::error_handler_t::replace); }
 
+UniqueFd copy_of(int fd) {  // it stays its owner's
+  const int copy = ::fcntl(fd, F_DUPFD_CLOEXEC, 0);
+  if (copy < 0) throw Error::from_errno("duplicate a descriptor", std::to_string(fd));
+  return UniqueFd(copy);
+}
+
 bool may_connect(int fd) {
   const uid_t uid = peer_of(fd).uid;
   return uid == ::geteuid() || uid == 0;
+}
+
+// So that what was sent to it still arrives: closing a socket with a request unread would reset the connection.
+void say_goodbye(int fd) {
+  ::shutdown(fd, SHUT_RDWR);
+  char unread = 0;
+  while (::recv(fd, &unread, 1, MSG_DONTWAIT) > 0) {
+  }
 }
 
 // To somebody who isn't let in; he need not read it.
@@ -29,6 +45,7 @@ void turn_away(int fd, const char* text) {
     try_send_message(fd, text_of({{"type", "error"}, {"text", text}, {"hint", ""}}));
   } catch (const Error&) {
   }
+  say_goodbye(fd);
 }
 
 }  // namespace
@@ -81,7 +98,7 @@ void Control::Client::receive() {
 void Control::Client::send(const json& message, const std::vector<int>& fds) {
   if (closed_) return;
   Outgoing outgoing{.text = text_of(message), .fds = {}};
-  for (const int fd : fds) outgoing.fds.push_back(UniqueFd(fd).duplicate());
+  for (const int fd : fds) outgoing.fds.push_back(copy_of(fd));
   queued_bytes_ += outgoing.text.size();
   queue_.push_back(std::move(outgoing));
   flush_queue();
@@ -124,6 +141,7 @@ void Control::Client::close() {
   closed_ = true;
   readable_.reset();
   writable_.reset();
+  say_goodbye(fd_.get());
   if (gone_) gone_();
   control_.loop_.post([&control = control_, id = id_] { control.clients_.erase(id); });
 }

@@ -3,6 +3,7 @@
 // The control socket's transport, with a loop on a thread of its own as in a session, and clients that misbehave.
 #include "runtime/control.hpp"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <poll.h>
 #include <sys/socket.h>
@@ -143,6 +144,7 @@ TEST_F(ControlSocket, takes_a_descriptor_along_and_says_when_a_client_is_gone) {
     const auto message = receive_message(fd.get());
     ASSERT_TRUE(message);
     EXPECT_EQ(message->fds.size(), 2u);
+    for (const int fd_given : {0, 1}) EXPECT_NE(::fcntl(fd_given, F_GETFD), -1) << "its owner keeps it";
     EXPECT_FALSE(gone);
   }
   while (!gone) std::this_thread::yield();

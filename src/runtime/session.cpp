@@ -123,11 +123,7 @@ void Session::begin() {
   const bool containers = std::ranges::any_of(pipeline_.nodes, [](const auto& n) { return n.executor == pipeline::ExecutorKind::container; });
   const bool threads_only = std::ranges::all_of(pipeline_.nodes, [](const auto& n) { return n.executor == pipeline::ExecutorKind::thread; });
   emit("session", "", {{"state", "starting"}, {"id", id_}, {"pipeline", pipeline_.name}});
-  if (!threads_only) {
-    guard_ = std::make_unique<Guard>(id_);
-    make_folder();
-    guard_->add("folder " + folder_->path().string());
-  }
+  if (!threads_only) make_folder();
   if (options_.control) open_control();
   if (options_.watch) watch_files();
   if (containers) {
@@ -155,10 +151,13 @@ void Session::begin() {
   }
 }
 
+// Whatever is made here or later goes even where this process is killed.
 void Session::make_folder() {
+  guard_ = std::make_unique<Guard>(id_);
   sweep_sessions();
   folder_.emplace(run_dir(), id_ + "-");
   write_file(folder_->path() / "owner", executor::process_id(getpid()));
+  guard_->add("folder " + folder_->path().string());
 }
 
 void Session::emit(std::string type, const std::string& node, json data) {
