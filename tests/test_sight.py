@@ -487,9 +487,16 @@ def test_another_user_is_turned_away_even_where_the_files_let_him_in(sight: Sigh
     sight.stop(process)
 
 
-def test_a_killed_session_is_not_listed_and_its_folder_goes_with_the_next_start(sight: Sight) -> None:
+def test_a_killed_session_is_not_listed_and_its_folder_goes_with_its_guard_or_the_next_start(sight: Sight) -> None:
     process = sight.start({"source": SOURCE, "sink": SINK}, ["source -> sink"])
     process.kill()
+    process.wait()
+    assert sight.ps() == []
+    sight.wait_until(lambda: not list(sight.run_dir.iterdir()))
+    process = sight.start({"source": SOURCE, "sink": SINK}, ["source -> sink"])
+    guard = int(pathlib.Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text())
+    for pid in (guard, process.pid):
+        os.kill(pid, signal.SIGKILL)
     process.wait()
     assert len(list(sight.run_dir.iterdir())) == 1 and sight.ps() == []
     again = sight.start({"source": SOURCE, "sink": SINK}, ["source -> sink"])
