@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 import pathlib
+import shutil
+import tempfile
 import typing
 
 import pytest
 from harness import Bench, assert_nothing_left
+from sight import Sight
 
 
 @pytest.fixture
 def bench(tmp_path: pathlib.Path) -> Bench:
     return Bench(tmp_path)
+
+
+@pytest.fixture
+def sight(bench: Bench) -> typing.Iterator[Sight]:
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="sight", dir="/tmp"))  # short: a socket's path has 107 characters
+    made = Sight(bench, folder / "run")
+    yield made
+    made.close()
+    shutil.rmtree(folder)
 
 
 @pytest.fixture(autouse=True)

@@ -12,7 +12,7 @@ import pytest
 from harness import HAWSE, ROOT, Bench, hawse, needs_engine
 from ruamel.yaml import YAML
 
-COMMANDS = ["run", "ps", "top", "logs", "tap", "inspect", "restart", "stop", "check", "schema", "build", "lock", "pack", "image", "doctor", "new", "bench", "advise", "version", "completion"]
+COMMANDS = ["run", "ps", "top", "logs", "tap", "inspect", "restart", "replace", "stop", "check", "schema", "build", "lock", "pack", "image", "doctor", "new", "bench", "advise", "version", "completion"]
 
 
 def test_help_lists_every_command() -> None:

@@ -80,12 +80,16 @@ class Host:
             while not member.started:
                 member.wait_message()
             self._stream()
-            self._finish()
+            if not member.handing_over:
+                self._finish()
         except BaseException:
             self._close_after_failure()
             raise
         with _Phase("close"):
             self._calls.close()
+        if member.handing_over:
+            flush_streams()
+            os._exit(0)  # what it holds stays unreturned: its replacement gets it
 
     def _greet(self) -> None:
         version = ".".join(map(str, sys.version_info[:3]))
@@ -197,7 +201,8 @@ class Host:
             elif came == 0:
                 member.read_messages()
             elif came == 1:
-                matcher.clear()
+                if not member.handing_over:
+                    matcher.clear()
                 return
             elif came == 3:
                 self._take_flush()
@@ -229,7 +234,7 @@ class Host:
         ports = [port.native for port in member.outputs]
         steps = self._calls.produce()
         try:
-            while not member.stopping and (not ports or any([port.has_reader() for port in ports])):
+            while not member.stopping and not member.handing_over and (not ports or any([port.has_reader() for port in ports])):
                 loop.enter()
                 if next(steps, steps) is steps:
                     break

@@ -127,6 +127,7 @@ class Member:
     def __init__(self, control: Control, exit_on_hangup: bool) -> None:
         self.control = control
         self.stopping = False
+        self.handing_over = False  # a replacement goes on: no more frames, and no end of the streams
         self.begun = False
         self.started = False
         self.configuration: dict[str, Any] = {}
@@ -138,7 +139,7 @@ class Member:
         self._exit_on_hangup = exit_on_hangup
         self._handlers: dict[str, Callable[[dict[str, Any], list[int]], None]] = {
             "configure": self._configure, "output_link": self._output_link, "input_link": self._input_link, "begin": self._begin,
-            "start": self._start, "stop": self._stop, "arena": self._arena, "input_arena": self._input_arena,
+            "start": self._start, "stop": self._stop, "hand_over": self._hand_over, "arena": self._arena, "input_arena": self._input_arena,
             "arena_ready": self._arena_ready, "arena_refused": self._arena_refused,
         }
 
@@ -218,6 +219,10 @@ class Member:
 
     def _stop(self, message: dict[str, Any], fds: list[int]) -> None:
         self.stopping = True
+
+    def _hand_over(self, message: dict[str, Any], fds: list[int]) -> None:
+        self.handing_over = True
+        self.loop.hand_over()
 
     def _arena(self, message: dict[str, Any], fds: list[int]) -> None:
         self.outputs[message["port"]].native.add_arena(fds[0], message["arena"], message["slot_bytes"], message["slots"])

@@ -36,7 +36,8 @@ bool add_type(PyObject* module, const char* name, PyTypeObject* type) {
 void drop(Hold& hold) {
   if (hold.kind == HoldKind::none) return;
   if (hold.kind == HoldKind::leased) {
-    reinterpret_cast<LinkObject*>(hold.owner)->link.release(hold.place.slot, hold.epoch);
+    auto* link = reinterpret_cast<LinkObject*>(hold.owner);
+    if (!link->abandoned) link->link.release(hold.place.slot, hold.epoch);
   } else if (hold.kind == HoldKind::building) {
     auto* port = reinterpret_cast<PortObject*>(hold.owner);
     --port->building;

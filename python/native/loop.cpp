@@ -274,7 +274,7 @@ std::uint32_t first_link(const LoopObject* loop) {
 }
 
 // next(timeout_ns) -> (Frame, link index); 0: look at the control messages (and, where `timed` is off, at which links have ended); 1: every input has
-// ended; 2: the timeout passed; 3: a flush came, see `flush`
+// ended, or this node hands over; 2: the timeout passed; 3: a flush came, see `flush`
 PyObject* loop_next(PyObject* self, PyObject* argument) {
   LoopObject* loop = loop_of(self);
   const long long timeout_ns = PyLong_AsLongLong(argument);
@@ -283,6 +283,10 @@ PyObject* loop_next(PyObject* self, PyObject* argument) {
   const std::int64_t until_ns = timeout_ns < 0 ? 0 : plane::monotonic_ns() + timeout_ns;
   for (;;) {
     if (message_waits(loop)) return PyLong_FromLong(0);
+    if (loop->handing_over) {
+      for (std::uint32_t i = 0; i < loop->input_count; ++i) loop->inputs[i]->abandoned = true;
+      return PyLong_FromLong(1);
+    }
     for (std::uint32_t n = 0, i = first_link(loop); n < loop->input_count; ++n, i = i + 1 == loop->input_count ? 0 : i + 1) {
       if (is_passed_over(loop->inputs[i])) continue;
       PyObject* frame = look_at(loop, i);
@@ -365,6 +369,10 @@ PyObject* loop_enter(PyObject* self, PyObject*) {
 }
 PyObject* loop_leave(PyObject* self, PyObject*) {
   leave_call(loop_of(self));
+  return none();
+}
+PyObject* loop_hand_over(PyObject* self, PyObject*) {
+  loop_of(self)->handing_over = true;
   return none();
 }
 PyObject* loop_set_state(PyObject* self, PyObject* argument) {
@@ -482,6 +490,7 @@ PyMethodDef loop_methods[] = {
     {"leave", method(&loop_leave), METH_NOARGS, nullptr},
     {"set_state", method(&loop_set_state), METH_O, nullptr},
     {"interrupt", method(&loop_interrupt), METH_NOARGS, nullptr},
+    {"hand_over", method(&loop_hand_over), METH_NOARGS, nullptr},
     {nullptr, nullptr, 0, nullptr},
 };
 PyGetSetDef loop_properties[] = {

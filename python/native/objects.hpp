@@ -50,6 +50,7 @@ struct LinkObject {
   bool ended;                   // says ended or corrupt for good
   bool feedback;                // ends when this node does: not waited for
   bool paused;                  // its frames stay on the edge
+  bool abandoned;               // the node hands over: what it holds isn't given back, so that its replacement gets it
 };
 
 enum class HoldKind : std::uint8_t { none, leased, building, sent };
@@ -96,7 +97,7 @@ struct LoopObject {
   std::uint64_t trace_id, sequence;
   std::uint64_t heard[64];      // ids of the last flushes
   std::uint32_t next_heard, flushed_link;
-  bool flush_came;
+  bool flush_came, handing_over;
   std::uint64_t flush_id;       // of the flush that next() said, by flushed_link
   bool has_frame;               // at least one frame came: timestamp_ns and trace_id mean something
 };

@@ -19,6 +19,7 @@ void add_logs(CLI::App&, Result&);
 void add_tap(CLI::App&, Result&);
 void add_inspect(CLI::App&, Result&);
 void add_restart(CLI::App&, Result&);
+void add_replace(CLI::App&, Result&);
 void add_stop(CLI::App&, Result&);
 void add_check(CLI::App&, Result&);
 void add_build(CLI::App&, Result&);

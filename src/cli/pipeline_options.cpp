@@ -78,8 +78,9 @@ PipelineOptions::PipelineOptions(CLI::App& command) {
   command.add_option("--env", env_, "Set an environment variable of one node, or of all")->type_name("[NODE=]NAME=VALUE")->allow_extra_args(false);
 }
 
-pipeline::Pipeline PipelineOptions::load() const {
-  const auto options = parse_load_options(set_, executors_, env_);
+pipeline::Pipeline PipelineOptions::load(const std::optional<std::pair<std::string, pipeline::ExecutorKind>>& moved) const {
+  auto options = parse_load_options(set_, executors_, env_);
+  if (moved) options.executors.push_back(*moved);  // the last one wins
   return pipeline::load(file_, options, pipeline::real_surroundings(embed::stock_nodes()));
 }
 

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -16,7 +17,8 @@ class PipelineOptions {
  public:
   explicit PipelineOptions(CLI::App& command);
 
-  pipeline::Pipeline load() const;  // throws Error(usage) on a malformed option, ManifestError on a bad manifest
+  // Throws Error(usage) on a malformed option, ManifestError on a bad manifest. `moved`: one more --executor, as when a node moves during a run.
+  pipeline::Pipeline load(const std::optional<std::pair<std::string, pipeline::ExecutorKind>>& moved = {}) const;
   const std::string& file() const noexcept { return file_; }
 
  private:

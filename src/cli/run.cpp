@@ -203,7 +203,11 @@ void run(const Options& options, Result& result) {
                                  .application = UniqueFd(options.attach_fd),
                                  .log_level = options.log_level,
                                  .control = true,
-                                 .watch = options.watch};
+                                 .watch = options.watch,
+                                 .moved = [&](const std::string& node, pipeline::ExecutorKind kind) {
+                                   if (options.locked) throw Error(ErrorCode::usage, "move " + node, "with --locked nodes run only where the lock file has their environment");
+                                   return options.pipeline->load(std::pair(node, kind));
+                                 }};
   // What nodes print is then this command's own output: all of it, at the pace of whoever reads it.
   if (options.quiet) what.room_for_output = [&] { return events->has_room(); };
   runtime::Session session(std::move(pipeline), runtime::make_executors(embed::make_stock_node), std::move(what));
@@ -230,7 +234,7 @@ void add_run(CLI::App& app, Result& result) {
   command->add_flag("--json", options->json, "Print one JSON event a line (docs/events.md)");
   command->add_flag("-q,--quiet", options->quiet, "Only failures, and what the nodes themselves print");
   command->add_flag("--locked", options->locked, "In exactly the environments of the lock file (hawse lock)");
-  command->add_flag("--watch", options->watch, "Start a node again whenever its Python file changes");
+  command->add_flag("--watch", options->watch, "Replace a node whenever its Python file changes, without losing a frame");
   command->add_option("--log-level", options->log_level, "Lowest level of the nodes' own log lines")
       ->check(CLI::IsMember({"debug", "info", "warning", "error"}))
       ->capture_default_str();

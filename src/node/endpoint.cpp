@@ -130,6 +130,8 @@ void Endpoint::apply(ControlMessage&& message) {
     started_ = true;
   } else if (type == "stop") {
     stopping_.store(true, std::memory_order_relaxed);
+  } else if (type == "hand_over") {
+    handing_over_.store(true, std::memory_order_relaxed);
   } else if (type == "output_link") {
     output().set_link(body.at("index").get<std::uint32_t>(), message.fds[0].get(), message.fds[1].get(), body.at("queue").get<std::uint32_t>(),
                       when_full_of(body.at("when_full").get<std::string>()), set_aside());
@@ -295,6 +297,10 @@ Event Endpoint::next(std::size_t port, std::int64_t timeout_ns) {
   Event event;
   page_.end_work();
   wait_until(true, false, timeout_ns, [&] {
+    if (handing_over()) {
+      event.kind = Event::Kind::handing_over;
+      return true;
+    }
     if (links_.size() > 1) prefer_flush(port);
     for (std::size_t tried = 0; tried < links_.size(); ++tried) {
       Link& link = links_[next_link_];
@@ -311,8 +317,9 @@ Event Endpoint::next(std::size_t port, std::int64_t timeout_ns) {
 
 bool Endpoint::sleep_until(std::int64_t monotonic_ns) {
   const std::int64_t left_ns = std::max<std::int64_t>(0, monotonic_ns - plane::monotonic_ns());
-  wait_until(false, false, left_ns, [this] { return stopping(); });
-  return !stopping();
+  auto leaves = [this] { return stopping() || handing_over(); };
+  wait_until(false, false, left_ns, leaves);
+  return !leaves();
 }
 
 // Looks for a while, where that pays, then sleeps.

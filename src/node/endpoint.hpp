@@ -27,7 +27,7 @@
 namespace hawse::node {
 
 struct Event {
-  enum class Kind { frame, flushed, port_ended, ended, timed_out };
+  enum class Kind { frame, flushed, port_ended, ended, handing_over, timed_out };
   Kind kind = Kind::timed_out;
   std::size_t port = 0;  // frame, flushed, port_ended
   Frame frame;
@@ -66,8 +66,9 @@ class Endpoint {
   bool hear(std::uint64_t flush_id) noexcept;     // false: heard of before
 
   bool stopping() const noexcept { return stopping_.load(std::memory_order_relaxed); }
+  bool handing_over() const noexcept { return handing_over_.load(std::memory_order_relaxed); }  // a replacement goes on: no more frames, and no end of the streams
   bool hung_up() const noexcept { return channel_.hung_up(); }
-  bool sleep_until(std::int64_t monotonic_ns);  // false: stopping
+  bool sleep_until(std::int64_t monotonic_ns);  // false: stopping, or handing over
 
   void log(LogLevel, std::string_view text);
   void progress(std::string_view what, std::uint64_t done, std::uint64_t total, std::string_view unit);
@@ -75,7 +76,7 @@ class Endpoint {
 
   void finish_streams();  // ends the outputs, leaves the inputs, says so
   void stay();            // until every reader is done with what was sent
-  void abandon() noexcept;  // the node failed: what it holds isn't given back, so that its replacement gets it
+  void abandon() noexcept;  // the node failed, or hands over: what it holds isn't given back, so that its replacement gets it
 
   // For the outputs and the host.
   Page& page() noexcept { return page_; }
@@ -119,7 +120,7 @@ class Endpoint {
   bool begun_ = false, started_ = false, interruptible_ = false, matched_ = false;
   std::array<std::uint64_t, 64> heard_{};  // ids of the last flushes
   std::size_t next_heard_ = 0;
-  std::atomic<bool> stopping_{false};
+  std::atomic<bool> stopping_{false}, handing_over_{false};
   LogLevel log_level_ = LogLevel::info;
   plane::AdaptiveSpin spin_;
   std::string progress_what_;

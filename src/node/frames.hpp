@@ -15,7 +15,7 @@
 
 namespace hawse {
 
-// The reading end of an edge. Once abandoned (its node failed), leases are not given back: the frames that the node held, the one that it failed on
+// The reading end of an edge. Once abandoned (its node failed, or hands over), leases are not given back: the frames that the node held, the one that it failed on
 // among them, are given to its replacement.
 struct InputEnd {
   plane::InputLink link;

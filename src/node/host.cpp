@@ -34,7 +34,7 @@ class HostContext : public Context {
     endpoint_.progress(what, done, total, unit);
   }
   bool interrupted() const noexcept override { return endpoint_.interrupted(); }
-  bool stopping() const noexcept override { return endpoint_.stopping(); }
+  bool stopping() const noexcept override { return endpoint_.stopping() || endpoint_.handing_over(); }
   bool sleep_until(std::int64_t monotonic_ns) override { return endpoint_.sleep_until(monotonic_ns); }
 
  private:
@@ -102,10 +102,14 @@ class Life {
       process_matched({match->at("tolerance_ns").get<std::int64_t>(), match->at("wait_ns").get<std::int64_t>(), match->at("hold").get<std::size_t>()});
     else
       process();
-    phase_ = "finish";
-    node_->finish();
-    endpoint_.finish_streams();
-    endpoint_.stay();
+    if (endpoint_.handing_over()) {
+      endpoint_.abandon();
+    } else {
+      phase_ = "finish";
+      node_->finish();
+      endpoint_.finish_streams();
+      endpoint_.stay();
+    }
     phase_ = "close";
     closed_ = true;
     node_->close();
@@ -129,7 +133,7 @@ class Life {
     for (;;) {
       phase_ = "process";
       Event event = endpoint_.next();
-      if (event.kind == Event::Kind::ended) return;
+      if (event.kind == Event::Kind::ended || event.kind == Event::Kind::handing_over) return;
       if (event.kind == Event::Kind::port_ended) node_->input_ended(ports[event.port]);
       if (event.kind == Event::Kind::flushed) take_flush(event);
       if (event.kind != Event::Kind::frame) continue;
@@ -167,7 +171,7 @@ class Life {
       for (std::size_t i = 0; i < ports.size(); ++i) endpoint_.pause(i, !matcher_->has_room(i));
       const std::int64_t deadline_ns = matcher_->deadline_ns();
       Event event = endpoint_.next(Endpoint::kAnyPort, deadline_ns < 0 ? -1 : std::max<std::int64_t>(0, deadline_ns - plane::monotonic_ns()));
-      if (event.kind == Event::Kind::ended) return;
+      if (event.kind == Event::Kind::ended || event.kind == Event::Kind::handing_over) return;
       if (event.kind == Event::Kind::flushed) take_flush(event);
       if (event.kind == Event::Kind::timed_out) matcher_->expire(plane::monotonic_ns());
       if (event.kind == Event::Kind::frame) {
@@ -196,7 +200,7 @@ class Life {
   void produce() {
     phase_ = "produce";
     const bool has_outputs = endpoint_.any_reader();
-    while (!endpoint_.stopping() && (!has_outputs || endpoint_.any_reader())) {
+    while (!context_.stopping() && (!has_outputs || endpoint_.any_reader())) {
       if (!timed([&] { return node_->produce(); })) return;
       endpoint_.take_messages();
     }

@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <string>
 #include <thread>
@@ -248,6 +249,36 @@ TEST(Host, ends_a_source_that_sleeps_when_asked_to_stop) {
   runtime.stop(source);
   EXPECT_EQ(runtime.wait(source), 0);
   EXPECT_EQ(runtime.said(source, "finished").size(), 1u);
+}
+
+TEST(Host, hands_over_what_it_holds_and_ends_no_stream) {
+  TestSupervisor runtime;
+  Record seen, record;
+  std::atomic<bool> asked = false;
+  const auto source = runtime.add("source", counting(50));
+  const auto sink = runtime.add("sink", scripted([&](Scripted& node) {
+    node.on_process = [&](Scripted& self, const Input& in) {
+      if (number_in(in.frame) % 2 == 0) self.kept.push_back(in.frame);
+      seen.add("");
+      while (number_in(in.frame) == 10 && !asked) std::this_thread::yield();
+    };
+    node.on_finish = [](Scripted&) { ADD_FAILURE() << "its stream has not ended"; };
+    node.on_close = [](Scripted& self) { self.kept.clear(); };
+  }));
+  runtime.connect(source, "out", sink, "in");
+  runtime.start();
+  seen.await(10);
+  runtime.hand_over(sink);
+  asked = true;
+  EXPECT_EQ(runtime.wait(sink), 0);
+  EXPECT_TRUE(runtime.said(sink, "finished").empty() && runtime.said(sink, "failed").empty());
+  runtime.replace(sink, collecting(record));
+  EXPECT_EQ(runtime.wait(sink), 0);
+  EXPECT_EQ(runtime.wait(source), 0);
+  std::vector<std::string> expected;
+  for (const auto& number : numbers(1, 50))
+    if (const auto n = std::stoul(number); n > 10 || n % 2 == 0) expected.push_back(number);
+  EXPECT_EQ(record.lines(), expected) << "what it kept, then what it hadn't taken";
 }
 
 TEST(Host, ends_a_source_whose_readers_are_gone) {

@@ -188,6 +188,11 @@ void TestSupervisor::stop(std::size_t node) {
   send(*runs_[node], {{"type", "stop"}});
 }
 
+void TestSupervisor::hand_over(std::size_t node) {
+  const std::lock_guard lock(mutex_);
+  send(*runs_[node], {{"type", "hand_over"}});
+}
+
 void TestSupervisor::hang_up(std::size_t node) {
   const std::lock_guard lock(mutex_);
   runs_[node]->control.reset();

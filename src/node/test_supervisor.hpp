@@ -38,6 +38,7 @@ class TestSupervisor {
   void start();                          // configure ... start; returns once every node has started or one is over
   int wait(std::size_t node);            // for its end; the exit code
   void stop(std::size_t node);           // sends `stop`
+  void hand_over(std::size_t node);
   void hang_up(std::size_t node);
   void end(std::size_t node);            // it is gone for good: its links end in its stead
   void replace(std::size_t node, MakeNode make);  // a node that ended: runs again with new links

@@ -146,11 +146,14 @@ void Session::on_ready(NodeRun& node, const json& message) {
   set_state(node, State::running);
   send(node, {{"type", "start"}});
   if (stopping_) send(node, {{"type", "stop"}});
+  replaced(node);
 }
 
 void Session::on_finished(NodeRun& node) {
-  if (node.state != State::running) return break_off(node, "broke the control protocol: finished before it has begun, or twice");
+  if (node.state != State::running && node.state != State::handing_over) return break_off(node, "broke the control protocol: finished before it has begun, or twice");
   node.finished = true;
+  node.timer.reset();  // it was to hand over, and nothing is left
+  node.restart_why.clear();
   if (node.instance) {
     if (const auto usage = node.instance->usage(); usage.memory_peak_bytes)
       node.memory_peak_bytes = std::max(node.memory_peak_bytes, *usage.memory_peak_bytes);

@@ -17,7 +17,6 @@ using executor::Ending;
 using executor::EndingKind;
 
 constexpr std::int64_t kComeAlongNs = 250'000'000;
-constexpr std::int64_t kChangeSettlesNs = 100'000'000;
 
 const char* signal_hint(int number) {
   switch (number) {
@@ -149,11 +148,13 @@ void Session::on_collected(NodeRun& node, const Ending& ending) {
   json failure = describe(ending, node.failed, node.broke, node.finished);
   if (failure.is_null()) return end_node(node, State::ended);
   if (killing_) return end_node(node, State::failed);
-  if (!node.restart_why.empty() && !stopping_) return restart_asked(node);
+  if (!node.restart_why.empty() && (!stopping_ || node.state == State::handing_over)) return restart_asked(node);
   fail_or_restart(node, std::move(failure));
 }
 
 void Session::fail_or_restart(NodeRun& node, json failure) {
+  if (node.before) return move_back(node, std::move(failure));
+  not_replaced(node, failure["text"].get<std::string>(), failure.value("hint", ""));
   const pipeline::Restart& policy = node.spec->restart;
   const unsigned attempts = policy.on == pipeline::RestartOn::failure ? policy.attempts : 1;
   if (node.ready_ns != 0 && plane::monotonic_ns() - node.ready_ns >= policy.forget_after_ns) node.failures = 0;
@@ -184,7 +185,7 @@ void Session::fail_or_restart(NodeRun& node, json failure) {
 
 // Somebody asks for it: no failure, and no wait. False: it has not come so far that it could be ended, or it is over.
 bool Session::start_again(NodeRun& node, std::string why) {
-  if (node.state != State::backing_off && !node.instance) return false;
+  if (node.finished || (node.state != State::backing_off && !node.instance)) return false;
   node.restart_why = std::move(why);
   if (node.instance) {
     node.instance->kill();
@@ -200,23 +201,6 @@ void Session::restart_asked(NodeRun& node) {
   restart(node);
 }
 
-void Session::watch_files() {
-  files_ = std::make_unique<FileWatch>(loop_, [this](const std::filesystem::path& file) {
-    for (auto& node : nodes_)
-      if (node->spec != nullptr && std::ranges::find(node->spec->code_files, file) != node->spec->code_files.end()) on_changed(*node, file.filename().string());
-  });
-  for (const auto& node : pipeline_.nodes)
-    for (const auto& file : node.code_files) files_->add(file);
-}
-
-// An editor may write a file in several steps, and a node may be just starting: both are waited for.
-void Session::on_changed(NodeRun& node, const std::string& file) {
-  node.change_timer = loop_.after(kChangeSettlesNs, [this, &node, file] {
-    if (stopping_ || node.state == State::ended || node.state == State::failed) return;
-    if (!start_again(node, file + " has changed")) on_changed(node, file);
-  });
-}
-
 void Session::restart(NodeRun& node) {
   if (const EdgeRun* edge = crowded(node)) {
     if (!std::exchange(node.waits, true)) {
@@ -226,6 +210,7 @@ void Session::restart(NodeRun& node) {
     node.timer = loop_.after(kComeAlongNs, [this, &node] { restart(node); });
     return;
   }
+  if (node.next) swap_place(node, *std::exchange(node.next, std::nullopt));
   ++node.attempt;
   node.waits = false;
   node.ready_ns = 0;

@@ -49,6 +49,7 @@ const std::vector<Rule>& request_rules() {
       {"logs", {{"node", Kind::text, false}, {"since_ns", Kind::number, false}, {"follow", Kind::boolean, false}}},
       {"stop", {{"now", Kind::boolean, false}}},
       {"restart", {{"node", Kind::text, true}}},
+      {"replace", {{"node", Kind::text, true}, {"executor", Kind::text, false}}},
       {"tap", {{"node", Kind::text, true}, {"port", Kind::text, true}, {"queue", Kind::count, false}}},
   }};
   return all;

@@ -46,6 +46,7 @@ void Session::on_request(Control::Client& client, const json& request) {
   if (type == "logs") return answer_logs(client, request);
   if (type == "tap") return answer_tap(client, request);
   if (type == "restart") return answer_restart(client, request);
+  if (type == "replace") return answer_replace(client, request);
   if (type == "stop") {
     if (request.value("now", false)) kill_all();
     else request_stop();
@@ -143,15 +144,24 @@ void Session::answer_logs(Control::Client& client, const json& request) {
   });
 }
 
+// Whether a node can be started again at all; else the client is told why not.
+bool Session::may_start_again(Control::Client& client, const NodeRun& node) const {
+  if (node.spec == nullptr)
+    client.fail(node.id + " is the program that embeds this pipeline", "only that program can start itself again");
+  else if (stopping_)
+    client.fail("the session is stopping");
+  else if (node.state == State::ended || node.state == State::failed || node.finished)
+    client.fail(node.id + " is " + (node.finished ? "finishing" : to_string(node.state)) + ": nothing is left for another one to do", "start the pipeline again");
+  else
+    return true;
+  return false;
+}
+
 void Session::answer_restart(Control::Client& client, const json& request) {
   NodeRun* node = find_node(client, request["node"]);
-  if (node == nullptr) return;
-  if (node->spec == nullptr) return client.fail(node->id + " is the program that embeds this pipeline", "only that program can start itself again");
+  if (node == nullptr || !may_start_again(client, *node)) return;
   if (node->spec->executor == pipeline::ExecutorKind::thread)
-    return client.fail(node->id + " runs as a thread of the runtime, which can't be ended alone", "run it as a process: hawse run --executor " + node->id + "=process");
-  if (stopping_) return client.fail("the session is stopping");
-  if (node->state == State::ended || node->state == State::failed)
-    return client.fail(node->id + " has " + to_string(node->state) + ", and its edges are closed", "start the pipeline again");
+    return client.fail(node->id + " runs as a thread of the runtime, which can't be ended alone", "let it hand over to another one: hawse replace " + node->id);
   if (!start_again(*node, "somebody asked for it")) return client.fail(node->id + " is still " + to_string(node->state), "try again once it runs");
   client.end();
 }

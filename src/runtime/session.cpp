@@ -45,6 +45,7 @@ const char* Session::to_string(State state) {
     case State::setting_up: return "setting up";
     case State::ready: return "ready";
     case State::running: return "running";
+    case State::handing_over: return "handing over";
     case State::finishing: return "finishing";
     case State::dying: return "dying";
     case State::backing_off: return "waiting to restart";
@@ -203,7 +204,10 @@ void Session::check_over() {
   const auto over = [](const auto& node) {
     return node->state == State::ended || node->state == State::failed;
   };
-  if (std::ranges::all_of(nodes_, over)) return loop_.stop();
+  if (std::ranges::all_of(nodes_, over)) {
+    kill_installers();  // of a place that nobody moves to any more
+    return loop_.stop();
+  }
   // What goes on in the background ends with the last of the others, where there were any.
   const auto in_background = [](const auto& node) { return node->spec != nullptr && node->spec->background; };
   if (!started_ || std::ranges::all_of(nodes_, in_background)) return;
@@ -215,6 +219,7 @@ void Session::end_node(NodeRun& node, State state) {
   node.timer.reset();
   node.control_watch.reset();
   node.control.reset();
+  not_replaced(node, "has ended meanwhile", "");
   close_links(node, state == State::failed);
   set_state(node, state);
   check_over();

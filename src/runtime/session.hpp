@@ -8,6 +8,7 @@
 //   conversation.cpp  the runtime's end of the control protocol (docs/protocol.md)
 //   links.cpp         links and arenas: who gets which descriptor when
 //   endings.cpp       a node's death: what happened in words, restart or not
+//   replace.cpp       a running node hands over to one of its kind: somebody asked for it, its file has changed, or it moves to another executor
 //   poison.cpp        a frame on which a node dies again and again is set aside
 //   summary.cpp       counts and times at any moment
 //   output.cpp        what nodes print and log: shown, kept, limited
@@ -75,7 +76,9 @@ class Session {
     UniqueFd application;  // the program that embeds this pipeline: its control socket; needed where the pipeline has inputs or outputs
     std::string log_level = "info";
     bool control = false;  // whether `hawse ps` and the like find this session: a socket in its folder
-    bool watch = false;    // a node whose file changes is started again; one that fails for good waits for that
+    bool watch = false;    // a node whose file changes is replaced; one that fails for good waits for that
+    // The pipeline once more, with this node elsewhere; asked by any thread. None: nodes stay where they are.
+    std::function<pipeline::Pipeline(const std::string& node, pipeline::ExecutorKind)> moved = {};
     // Given: what nodes print is never left out. While it says false their pipes stay unread, and who prints waits. Otherwise a node that prints too fast
     // loses lines (log_store.hpp).
     std::function<bool()> room_for_output = {};
@@ -90,7 +93,7 @@ class Session {
   const std::string& id() const noexcept { return id_; }
 
  private:
-  enum class State { preparing, launching, joining, setting_up, ready, running, finishing, dying, backing_off, ended, failed };
+  enum class State { preparing, launching, joining, setting_up, ready, running, handing_over, finishing, dying, backing_off, ended, failed };
   static const char* to_string(State);
 
   struct Arena {
@@ -131,8 +134,18 @@ class Session {
     std::uint64_t frames_before = 0;                                   // the page's frames_in when the node was started
     bool any_set_aside = false, handled_since = false;
   };
+  // Where a node runs.
+  struct Place {
+    const pipeline::Node* spec = nullptr;
+    std::shared_ptr<const pipeline::Pipeline> pipeline;  // that the spec stands in; null: the session's own
+    executor::Prepared prepared;
+  };
   struct NodeRun {
     const pipeline::Node* spec = nullptr;  // null: the application
+    std::shared_ptr<const pipeline::Pipeline> moved;  // that the spec stands in, where it isn't the session's own
+    std::optional<Place> next, before;     // it is to move there at its next start; it has just moved from there
+    bool moving = false;                   // its next place is being made
+    Control::Client* asked_by = nullptr;   // who waits for its replacement
     std::string id;
     std::size_t index = 0;
     std::vector<std::string> inputs;       // ports in use
@@ -226,6 +239,16 @@ class Session {
   void restart(NodeRun&);
   bool start_again(NodeRun&, std::string why);
   void restart_asked(NodeRun&);
+  // replace.cpp
+  void answer_replace(Control::Client&, const json&);
+  void move(NodeRun&, pipeline::ExecutorKind);
+  void on_moved(NodeRun&, Place);
+  Place make_place(NodeRun&, pipeline::ExecutorKind);
+  bool replace(NodeRun&, std::string why);
+  static void swap_place(NodeRun&, Place);
+  void move_back(NodeRun&, json failure);
+  void replaced(NodeRun&);
+  void not_replaced(NodeRun&, const std::string& why, const std::string& hint);
   void watch_files();
   void on_changed(NodeRun&, const std::string& file);
   // poison.cpp
@@ -248,6 +271,7 @@ class Session {
   void answer_logs(Control::Client&, const json&);
   void answer_inspect(Control::Client&, const NodeRun&) const;
   void answer_restart(Control::Client&, const json&);
+  bool may_start_again(Control::Client&, const NodeRun&) const;
   // taps.cpp
   void answer_tap(Control::Client&, const json&);
   void start_tap(Control::Client&, NodeRun&, std::uint32_t output, std::uint32_t queue);
