@@ -23,6 +23,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdlib>
+#include <optional>
 #include <string_view>
 
 #include "base/error.hpp"
@@ -290,13 +291,14 @@ ExitStatus Subprocess::wait() {
   return {info.si_code != CLD_EXITED, info.si_status, static_cast<std::uint64_t>(usage.ru_maxrss) * 1024};
 }
 
-RunResult run_to_end(SpawnOptions options, const std::function<void(std::string_view line)>& on_line) {
+RunResult run_to_end(SpawnOptions options, const std::function<void(std::string_view line)>& on_line, Interrupt* interrupt) {
   RunResult result;
   auto [out_read, out_write] = make_pipe();
   auto [err_read, err_write] = make_pipe();
   options.stdout_fd = out_write.get();
   options.stderr_fd = err_write.get();
   Subprocess child = Subprocess::spawn(options);
+  std::optional<Interrupt::Waiting> waiting(std::in_place, interrupt, [pid = child.pid()] { ::kill(-pid, SIGKILL); });
   out_write.reset();
   err_write.reset();
   Stream streams[2] = {{std::move(out_read), &result.out, {}}, {std::move(err_read), &result.err, {}}};
@@ -311,6 +313,8 @@ RunResult run_to_end(SpawnOptions options, const std::function<void(std::string_
   }
   for (Stream& stream : streams)
     if (on_line && !stream.line.empty()) on_line(stream.line);
+  waiting.reset();  // from here on the number may be another's
+  if (interrupt) interrupt->check("run " + options.argv.front());
   result.status = child.wait();
   return result;
 }

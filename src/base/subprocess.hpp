@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "base/fd.hpp"
+#include "base/interrupt.hpp"
 
 namespace hawse {
 
@@ -58,8 +59,9 @@ struct RunResult {
   ExitStatus status;
   std::string out, err;
 };
-// Runs to the end and collects both streams (each at most 16 MiB). on_line, where given, sees every line of stderr and stdout as it comes.
-RunResult run_to_end(SpawnOptions, const std::function<void(std::string_view line)>& on_line = nullptr);
+// Runs to the end and collects both streams (each at most 16 MiB). on_line, where given, sees every line of stderr and stdout as it comes. An interrupt
+// kills the child with all that it started, and throws.
+RunResult run_to_end(SpawnOptions, const std::function<void(std::string_view line)>& on_line = nullptr, Interrupt* interrupt = nullptr);
 
 std::map<std::string, std::string> current_environment();
 

@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <unistd.h>
+
 #include <exception>
 #include <optional>
 #include <thread>
@@ -35,8 +37,14 @@ Outcome attempt(const pipeline::Node& node, const NodeWork& work, ProgressDispla
 
 }  // namespace
 
+OnRequest::OnRequest()
+    : making{.interrupt = std::make_shared<Interrupt>(), .on_request = true}, watch_([interrupt = making.interrupt](int count) {
+        if (count > 1) ::_exit(kInterrupted);
+        interrupt->now();
+      }) {}
+
 // All at once: they wait for downloads and for the engine more than for the CPU, and equal ones wait for each other in the executor.
-int for_each_environment(const pipeline::Pipeline& pipeline, bool quiet, const NodeWork& work) {
+int for_each_environment(const pipeline::Pipeline& pipeline, bool quiet, const OnRequest& request, const NodeWork& work) {
   std::vector<Outcome> outcomes(pipeline.nodes.size());
   {
     ProgressDisplay display(ProgressDisplay::mode_for(2, quiet));
@@ -46,6 +54,7 @@ int for_each_environment(const pipeline::Pipeline& pipeline, bool quiet, const N
       threads.emplace_back([&, &node = pipeline.nodes[i], &outcome = outcomes[i]] { outcome = attempt(node, work, display); });
     }
   }
+  request.making.interrupt->check("make environments");
   int first = kOk;
   for (const auto& outcome : outcomes) {
     if (outcome.exit_code == kOk) continue;
@@ -62,9 +71,10 @@ int make_environments(pipeline::Pipeline& pipeline, bool locked, bool quiet) {
     lock = executor::read_lock(pipeline);
     executor::apply(*lock, pipeline);
   }
-  const auto processes = executor::make_process_executor();
-  const auto containers = executor::make_container_executor();
-  return for_each_environment(pipeline, quiet, [&](const pipeline::Node& node, const executor::Report& report) {
+  const OnRequest request;
+  const auto processes = executor::make_process_executor(request.making);
+  const auto containers = executor::make_container_executor(request.making);
+  return for_each_environment(pipeline, quiet, request, [&](const pipeline::Node& node, const executor::Report& report) {
     auto& executor = node.executor == pipeline::ExecutorKind::process ? *processes : *containers;
     const auto prepared = executor.prepare(node, report);
     const auto id = prepared.image.substr(0, std::string("sha256:").size() + 12);

@@ -6,15 +6,26 @@
 #include <functional>
 #include <string>
 
+#include "cli/signals.hpp"
 #include "executor/executor.hpp"
 #include "pipeline/pipeline.hpp"
 
 namespace hawse::cli {
 
+// Making environments because somebody asked for it, until Ctrl-C: that ends it at once, a second one the command.
+class OnRequest {
+ public:
+  OnRequest();
+  const executor::Making making;
+
+ private:
+  SignalWatch watch_;
+};
+
 // Called from a thread of its own for each node that isn't a thread; what it gives is shown as the node's outcome.
 using NodeWork = std::function<std::string(const pipeline::Node&, const executor::Report&)>;
-// Shows progress, then every error. The first error's exit code; 0: none.
-int for_each_environment(const pipeline::Pipeline&, bool quiet, const NodeWork&);
+// Shows progress, then every error. The first error's exit code; 0: none. Throws Error(interrupted).
+int for_each_environment(const pipeline::Pipeline&, bool quiet, const OnRequest&, const NodeWork&);
 
 // Makes them: every node's, and where `locked` exactly as the lock file says, each compared with its hash there. `pipeline` asks for exactly that afterwards.
 int make_environments(pipeline::Pipeline&, bool locked, bool quiet);

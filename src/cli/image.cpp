@@ -16,6 +16,7 @@
 #include "base/exit_codes.hpp"
 #include "base/text.hpp"
 #include "cli/commands.hpp"
+#include "cli/environments.hpp"
 #include "cli/progress.hpp"
 #include "cli/table.hpp"
 #include "executor/container/environments.hpp"
@@ -119,7 +120,8 @@ void add_base(CLI::App& image) {
   command->add_option("--python", *version, "Python version: Debian has 3.9 (bullseye), 3.11 (bookworm) and 3.13 (trixie)")->required()->type_name("VERSION");
   command->callback([version] {
     ProgressDisplay display(ProgressDisplay::mode_for(2, false));
-    const auto name = executor::make_base(*version, display.report_for("base"));
+    const OnRequest request;
+    const auto name = executor::make_base(*version, display.report_for("base"), request.making);
     display.finish("base", fmt::format("made {}", name));
   });
 }

@@ -20,9 +20,10 @@ namespace {
 int lock(const pipeline::Pipeline& pipeline, bool quiet) {
   executor::LockFile made{.uv = executor::version_of_uv(), .nodes = {}};
   std::mutex mutex;
-  const int code = for_each_environment(pipeline, quiet, [&](const pipeline::Node& node, const executor::Report& report) {
+  const OnRequest request;
+  const int code = for_each_environment(pipeline, quiet, request, [&](const pipeline::Node& node, const executor::Report& report) {
     if (!executor::has_environment(node)) return std::string();
-    auto locked = executor::lock_node(node, report);
+    auto locked = executor::lock_node(node, report, request.making);
     const std::string summary = "environment " + locked.environment;
     const std::lock_guard guard(mutex);
     made.nodes[node.id] = std::move(locked);

@@ -109,10 +109,11 @@ int pack(pipeline::Pipeline pipeline, const Options& options) {
   if (const int code = make_environments(pipeline, options.locked, options.quiet); code != 0) return code;
   std::map<std::string, executor::PackedNode> packed;
   std::mutex mutex;
-  const int code = for_each_environment(pipeline, options.quiet, [&](const pipeline::Node& node, const executor::Report& report) {
+  const OnRequest request;
+  const int code = for_each_environment(pipeline, options.quiet, request, [&](const pipeline::Node& node, const executor::Report& report) {
     if (!executor::can_be_packed(node)) return std::string("not packed: only Python nodes in containers are");
     const std::string tag = (options.tag.empty() ? "hawse/pack:" + pipeline.name : options.tag) + "-" + node.id;
-    auto one = executor::pack_node(node, tag, report);
+    auto one = executor::pack_node(node, tag, report, request.making);
     const std::string summary = fmt::format("{} ({})", tag, one.image.substr(0, std::string("sha256:").size() + 12));
     const std::lock_guard guard(mutex);
     packed[node.id] = std::move(one);

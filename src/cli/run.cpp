@@ -4,15 +4,10 @@
 // what nodes print goes where they printed it, as it is; with --json everything goes to stdout as one event a line.
 #include <fmt/chrono.h>
 #include <fmt/format.h>
-#include <poll.h>
 #include <signal.h>
-#include <sys/eventfd.h>
-#include <sys/signalfd.h>
-#include <unistd.h>
 
 #include <chrono>
 #include <memory>
-#include <thread>
 
 #include "base/text.hpp"
 #include "cli/commands.hpp"
@@ -21,6 +16,7 @@
 #include "cli/event_queue.hpp"
 #include "cli/pipeline_options.hpp"
 #include "cli/progress.hpp"
+#include "cli/signals.hpp"
 #include "cli/table.hpp"
 #include "embed/stock.hpp"
 #include "runtime/session.hpp"
@@ -36,43 +32,6 @@ std::string time_now() {
   const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(now.time_since_epoch()).count() % 1000;
   return fmt::format("{:%H:%M:%S}.{:03}", fmt::localtime(std::chrono::system_clock::to_time_t(now)), ms);
 }
-
-// Ctrl-C and SIGTERM: the first ends the run in order, the second at once. They must be blocked before any thread starts.
-class SignalWatch {
- public:
-  explicit SignalWatch(runtime::Session& session) : stop_(eventfd(0, EFD_CLOEXEC)) {
-    sigset_t set = signals();
-    fd_.reset(signalfd(-1, &set, SFD_CLOEXEC));
-    thread_ = std::jthread([this, &session] { watch(session); });
-  }
-  ~SignalWatch() {
-    const std::uint64_t one = 1;
-    (void)!write(stop_.get(), &one, sizeof one);
-  }
-  static sigset_t signals() {
-    sigset_t set;
-    sigemptyset(&set);
-    for (const int number : {SIGINT, SIGTERM, SIGHUP}) sigaddset(&set, number);
-    return set;
-  }
-
- private:
-  void watch(runtime::Session& session) {
-    int count = 0;
-    for (;;) {
-      pollfd fds[2] = {{fd_.get(), POLLIN, 0}, {stop_.get(), POLLIN, 0}};
-      if (poll(fds, 2, -1) < 0 && errno != EINTR) return;
-      if (fds[1].revents != 0) return;
-      signalfd_siginfo info;
-      if (fds[0].revents == 0 || read(fd_.get(), &info, sizeof info) != sizeof info) continue;
-      if (++count == 1) session.request_stop();
-      else session.kill_all();
-    }
-  }
-
-  UniqueFd stop_, fd_;
-  std::jthread thread_;  // last: it uses the others
-};
 
 // Events as a person reads them.
 class Narrator {
@@ -213,7 +172,10 @@ void run(const Options& options, Result& result) {
   runtime::Session session(std::move(pipeline), runtime::make_executors(embed::make_stock_node), std::move(what));
   runtime::Outcome outcome;
   {
-    SignalWatch watch(session);
+    const SignalWatch watch([&](int count) {
+      if (count == 1) session.request_stop();
+      else session.kill_all();
+    });
     outcome = session.run();
   }
   // Nothing runs any more: whoever doesn't wait until the rest is printed may end this with Ctrl-C.

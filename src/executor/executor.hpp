@@ -23,6 +23,7 @@
 #include <vector>
 
 #include "base/fd.hpp"
+#include "base/interrupt.hpp"
 #include "pipeline/pipeline.hpp"
 
 namespace hawse {
@@ -38,6 +39,12 @@ struct Progress {
   std::string line;                   // a line of the tool's own output, for a log; may be empty
 };
 using Report = std::function<void(const Progress&)>;  // called from the preparing thread
+
+// How environments are made.
+struct Making {
+  std::shared_ptr<Interrupt> interrupt = nullptr;  // ends it at once: prepare() throws Error(interrupted)
+  bool on_request = false;  // somebody asked for just that (`hawse build`): a registry that gave nothing lately is asked again
+};
 
 struct Prepared {
   nlohmann::json entry;           // `entry` of configure, as the node will see it
@@ -103,8 +110,8 @@ class Executor {
 
 using NodeFactory = std::function<std::unique_ptr<hawse::Node>(const std::string& stock_name)>;
 std::unique_ptr<Executor> make_thread_executor(NodeFactory);
-std::unique_ptr<Executor> make_process_executor();
-std::unique_ptr<Executor> make_container_executor();  // finds the engine at its first use
+std::unique_ptr<Executor> make_process_executor(Making = {});
+std::unique_ptr<Executor> make_container_executor(Making = {});  // finds the engine at its first use
 
 // The command that runs a Python node: interpreter -I -u -B SDK/hawse/_main.py; the node's socket is descriptor 3.
 // (SDK: resources_dir()/python on the host, /hawse/sdk in a container.)

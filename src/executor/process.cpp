@@ -190,6 +190,8 @@ class ForkedInstance : public Instance {
 
 class ProcessExecutor : public Executor {
  public:
+  explicit ProcessExecutor(Making making) : making_(std::move(making)) {}
+
   Prepared prepare(const pipeline::Node& node, const Report& report) override {
     Prepared prepared;
     if (node.kind == pipeline::NodeKind::stock) {
@@ -209,7 +211,7 @@ class ProcessExecutor : public Executor {
     if (!node.packages.empty()) {
       EnvironmentIndex index(state_dir() / "index.sqlite");
       PackageStore store(state_dir(), index);
-      const Packages packages = store.install({.python = interpreter.tag(), .platform = "", .interpreter = interpreter, .pipeline = node.file}, node.packages, report);
+      const Packages packages = store.install({.python = interpreter.tag(), .platform = "", .interpreter = interpreter, .pipeline = node.file, .interrupt = making_.interrupt.get()}, node.packages, report);
       prepared.packages = packages.folder;
       prepared.path.push_back(packages.folder.string());
       prepared.summary += ", " + packages.summary;
@@ -310,6 +312,7 @@ class ProcessExecutor : public Executor {
     return env;
   }
 
+  const Making making_;
   // Used by the thread that launches.
   std::map<std::string, Kind> kinds_;
   unsigned zygotes_ = 0;
@@ -319,6 +322,6 @@ class ProcessExecutor : public Executor {
 
 }  // namespace
 
-std::unique_ptr<Executor> make_process_executor() { return std::make_unique<ProcessExecutor>(); }
+std::unique_ptr<Executor> make_process_executor(Making making) { return std::make_unique<ProcessExecutor>(std::move(making)); }
 
 }  // namespace hawse::executor

@@ -43,10 +43,4 @@ void kill_group(const std::string& id) noexcept {
   if (now.empty() || now == id) ::kill(-pid, SIGKILL);  // a group's id isn't given again while a member lives
 }
 
-void kill_child_groups(pid_t thread) noexcept {
-  std::ifstream children("/proc/self/task/" + std::to_string(thread) + "/children");
-  for (pid_t pid = 0; children >> pid;)
-    if (::getpgid(pid) == pid) ::kill(-pid, SIGKILL);
-}
-
 }  // namespace hawse::executor

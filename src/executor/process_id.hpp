@@ -13,7 +13,4 @@ std::string process_id(pid_t pid);               // "" if it is gone
 pid_t parent_of(pid_t pid);                      // 0 if it is gone
 void kill_group(const std::string& id) noexcept;  // the process group that this process leads, whether or not the leader still lives
 
-// Kills the process groups that a thread of ours has started as children: package installers and image makers that a run no longer waits for.
-void kill_child_groups(pid_t thread) noexcept;
-
 }  // namespace hawse::executor

@@ -62,24 +62,8 @@ void Session::prepare(NodeRun& node) {
   };
   if (node.spec->executor == pipeline::ExecutorKind::thread) return finish(attempt());
   work([this, attempt, finish] {
-    const Installing installing(*this);
     loop_.post([finish, error = attempt()] { finish(error); });
   });
-}
-
-Session::Installing::Installing(Session& session) : session_(session), thread_(::gettid()) {
-  const std::lock_guard lock(session_.installing_mutex_);
-  session_.installing_.insert(thread_);
-}
-
-Session::Installing::~Installing() {
-  const std::lock_guard lock(session_.installing_mutex_);
-  session_.installing_.erase(thread_);
-}
-
-void Session::kill_installers() noexcept {
-  const std::lock_guard lock(installing_mutex_);
-  for (const pid_t thread : installing_) executor::kill_child_groups(thread);
 }
 
 void Session::open_output(NodeRun& node) {

@@ -32,9 +32,11 @@ executor::Executor& Executors::of(pipeline::ExecutorKind kind) const {
 }
 
 Executors make_executors(executor::NodeFactory stock_nodes) {
+  auto interrupt = std::make_shared<Interrupt>();
   return {.thread = executor::make_thread_executor(std::move(stock_nodes)),
-          .process = executor::make_process_executor(),
-          .container = executor::make_container_executor()};
+          .process = executor::make_process_executor({.interrupt = interrupt}),
+          .container = executor::make_container_executor({.interrupt = interrupt}),
+          .interrupt = interrupt};
 }
 
 const char* Session::to_string(State state) {
@@ -274,8 +276,8 @@ void Session::kill_everything() {
       end_node(*node, State::failed);
     }
   }
-  // What is being prepared or launched ends when its worker is back (launch.cpp looks at killing_): an installer that is killed brings it back at once.
-  kill_installers();
+  // What is being prepared or launched ends when its worker is back (launch.cpp looks at killing_): this brings it back at once.
+  executors_.interrupt->now();
   check_over();
 }
 

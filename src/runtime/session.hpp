@@ -66,6 +66,7 @@ struct Outcome {
 struct Executors {
   executor::Executor& of(pipeline::ExecutorKind) const;
   std::unique_ptr<executor::Executor> thread, process, container;
+  std::shared_ptr<Interrupt> interrupt;  // of what they prepare
 };
 Executors make_executors(executor::NodeFactory stock_nodes);
 
@@ -197,7 +198,6 @@ class Session {
   void work(std::function<void()>);
   // launch.cpp
   void prepare(NodeRun&);
-  void kill_installers() noexcept;
   void launch(NodeRun&);
   void launched(NodeRun&, std::shared_ptr<executor::Instance>);
   void on_started(NodeRun&);
@@ -285,19 +285,6 @@ class Session {
   static json counts_of(const EdgeRun&);
   static void keep_counts(EdgeRun&, const plane::LinkView&);
 
-  // While a worker makes an environment: what it started can be killed, and nobody else's children.
-  class Installing {
-   public:
-    explicit Installing(Session&);
-    ~Installing();
-    Installing(const Installing&) = delete;
-    Installing& operator=(const Installing&) = delete;
-
-   private:
-    Session& session_;
-    const pid_t thread_;
-  };
-
   struct Joining {
     UniqueFd fd;
     Loop::Handle watch, timeout;
@@ -317,8 +304,6 @@ class Session {
   std::map<std::uint64_t, Joining> joining_;
   std::uint64_t next_joining_ = 1;
   std::list<std::thread> workers_;
-  std::mutex installing_mutex_;
-  std::set<pid_t> installing_;  // workers that make an environment, by thread id
   LogStore log_;
   Loop::Handle log_wake_;
   std::vector<std::unique_ptr<Tap>> taps_;

@@ -27,7 +27,7 @@ const char* suite_of(const std::string& version) {
   return nullptr;
 }
 
-void run_mmdebstrap(const std::string& suite, const ScopedDir& work, const std::string& what, const Report& report) {
+void run_mmdebstrap(const std::string& suite, const ScopedDir& work, const std::string& what, const Report& report, Interrupt* interrupt) {
   SpawnOptions options;
   options.argv = {"mmdebstrap", "--variant=apt", "--include=python3", "--format=tar", suite, (work.path() / "base.tar").string()};
   options.working_directory = work.path().string();
@@ -40,8 +40,9 @@ void run_mmdebstrap(const std::string& suite, const ScopedDir& work, const std::
       last.emplace_back(strip_control(line));
       if (last.size() > kLastLines) last.pop_front();
       if (report) report({.what = what, .unit = "", .line = last.back()});
-    });
+    }, interrupt);
   } catch (const Error& error) {
+    if (error.code() == ErrorCode::interrupted) throw;
     throw Error(ErrorCode::environment, what, "mmdebstrap can't be run: " + error.context(), "apt install mmdebstrap, or let the engine reach an image registry");
   }
   if (!result.status.signalled && result.status.value == 0) return;
@@ -72,7 +73,7 @@ std::string make_base_image(const Engine& engine, const std::filesystem::path& s
   const ScopedDir work = work_folder(state);
   std::filesystem::permissions(work.path(), std::filesystem::perms(0755));  // apt downloads as a user of its own
   if (report) report({.what = what, .unit = "", .line = fmt::format("making it from the packages of Debian {}", suite)});
-  run_mmdebstrap(suite, work, what, report);
+  run_mmdebstrap(suite, work, what, report, engine.interrupt());
   if (report) report({.what = what, .unit = "", .line = "importing it into the engine"});
   return engine.import_image(work.path() / "base.tar", reference, {{"hawse", "1"}, {"hawse.what", fmt::format("python {} from Debian {}", version, suite)}}, nullptr);
 }

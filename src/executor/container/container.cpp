@@ -49,12 +49,13 @@ json entry_of(const Node& node) {
 
 class ContainerExecutor final : public Executor {
  public:
+  explicit ContainerExecutor(Making making) : making_(std::move(making)) {}
   Prepared prepare(const Node& node, const Report& report) override;
   std::unique_ptr<Instance> launch(Launch) override;
 
  private:
   struct Environments {
-    Environments(const Engine& engine, std::filesystem::path folder) : state(std::move(folder)), index(state / "index.sqlite"), store(state, index), images(engine, index, state) {}
+    Environments(const Engine& engine, std::filesystem::path folder, bool on_request) : state(std::move(folder)), index(state / "index.sqlite"), store(state, index), images(engine, index, state, on_request) {}
     std::shared_ptr<const Use> use(const Image& image, const Node& node) {
       index.touch(image.reference.starts_with("hawse/python:") ? "base" : "image", image.reference, node.file);
       return std::make_shared<const Use>(state, image.id, fmt::format("{} (process {})", node.file, ::getpid()));
@@ -74,6 +75,7 @@ class ContainerExecutor final : public Executor {
     uses_.push_back(std::move(use));
   }
 
+  const Making making_;
   std::mutex mutex_;
   std::vector<std::shared_ptr<const Use>> uses_;  // of all that it has prepared
   std::shared_ptr<const Engine> engine_;
@@ -82,14 +84,14 @@ class ContainerExecutor final : public Executor {
 
 std::shared_ptr<const Engine> ContainerExecutor::engine() {
   const std::lock_guard lock(mutex_);
-  if (!engine_) engine_ = std::make_shared<const Engine>();
+  if (!engine_) engine_ = std::make_shared<const Engine>(Engine::find_socket(), making_.interrupt);
   return engine_;
 }
 
 ContainerExecutor::Environments& ContainerExecutor::environments() {
   const auto ready = engine();
   const std::lock_guard lock(mutex_);
-  if (!environments_) environments_ = std::make_unique<Environments>(*ready, state_dir());
+  if (!environments_) environments_ = std::make_unique<Environments>(*ready, state_dir(), making_.on_request);
   return *environments_;
 }
 
@@ -119,7 +121,7 @@ void ContainerExecutor::prepare_python(const Node& node, const Image& image, Pre
   prepared.summary = "python " + python.version;
   make_image_sdk(*engine(), image.id, resources_dir() / "python", state_dir());
   if (node.packages.empty()) return;
-  PackageTarget target{python.tag, python.platform, find_python(""), node.file, [&](const std::filesystem::path& folder) { ours.images.compile(image, folder); }};
+  PackageTarget target{python.tag, python.platform, find_python(""), node.file, making_.interrupt.get(), [&](const std::filesystem::path& folder) { ours.images.compile(image, folder); }};
   target.build = [&](const Resolved& package, const std::vector<std::string>& building) {
     return SourceBuilder(*engine(), ours.images, ours.store, ours.index, ours.state).wheel(image, target, package, building, report);
   };
@@ -140,6 +142,6 @@ std::unique_ptr<Instance> ContainerExecutor::launch(Launch launch) {
 
 }  // namespace
 
-std::unique_ptr<Executor> make_container_executor() { return std::make_unique<ContainerExecutor>(); }
+std::unique_ptr<Executor> make_container_executor(Making making) { return std::make_unique<ContainerExecutor>(std::move(making)); }
 
 }  // namespace hawse::executor

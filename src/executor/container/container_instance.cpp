@@ -49,14 +49,14 @@ ContainerInstance::ContainerInstance(std::shared_ptr<const Engine> engine, const
 
 ContainerInstance::~ContainerInstance() {
   remove();
-  cancel_.now();
+  interrupt_.now();
   watcher_.join();
 }
 
 void ContainerInstance::watch() noexcept {
   try {
     look_up_cgroup();
-    engine_->wait(id_, &cancel_);
+    engine_->wait(id_, &interrupt_);
   } catch (const std::exception& error) {
     const std::lock_guard lock(mutex_);
     lost_ = error.what();

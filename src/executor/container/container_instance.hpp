@@ -55,7 +55,7 @@ class ContainerInstance final : public Instance {
 
   std::optional<Ending> collected_;
   bool removed_ = false;
-  Cancel cancel_;
+  Interrupt interrupt_;  // of the watcher
   std::thread watcher_;
 };
 

@@ -84,7 +84,7 @@ std::string Engine::find_socket() {
   throw unreachable(operation, candidates.front(), HttpError(std::strerror(first_error), first_error));
 }
 
-Engine::Engine(std::string socket_path) : socket_path_(std::move(socket_path)) {
+Engine::Engine(std::string socket_path, std::shared_ptr<Interrupt> interrupt) : socket_path_(std::move(socket_path)), interrupt_(std::move(interrupt)) {
   const std::string operation = "agree on a version with the container engine";
   HttpRequest request;
   request.target = "/_ping";
@@ -128,6 +128,7 @@ json Engine::call(const std::string& operation, HttpRequest request, std::vector
 std::string Engine::stream(const std::string& operation, HttpRequest request, const OnProgress& on_progress) const {
   request.target = "/v" + api_ + request.target;
   request.limit_bytes = kStreamLimitBytes;
+  request.interrupt = interrupt_.get();
   ProgressReader reader(operation, on_progress);
   try {
     const HttpResponse response = http_call(socket_path_, request, [&](std::string_view bytes) { reader.feed(bytes); });
@@ -155,10 +156,10 @@ void Engine::start(const std::string& id) const {
   call("start container " + id.substr(0, 12), {"POST", "/containers/" + id + "/start"}, {304});
 }
 
-int Engine::wait(const std::string& id, Cancel* cancel) const {
+int Engine::wait(const std::string& id, Interrupt* interrupt) const {
   HttpRequest request{"POST", "/containers/" + id + "/wait?condition=not-running"};
   request.silence_ns = 0;
-  request.cancel = cancel;
+  request.interrupt = interrupt ? interrupt : interrupt_.get();
   return static_cast<int>(number_or(call("wait for container " + id.substr(0, 12), std::move(request)), "StatusCode", -1));
 }
 

@@ -65,16 +65,18 @@ class Engine {
   // DOCKER_HOST=unix://..., else the first of the usual sockets that answers a connect. Throws Error(engine).
   static std::string find_socket();
   // Agrees on a version of the API by /_ping, a third of a millisecond; /version starts programs to ask them for theirs, and takes 5 to 15 ms.
-  explicit Engine(std::string socket_path = find_socket());
+  // An interrupt ends what may take long: pulls, builds, imports and waits.
+  explicit Engine(std::string socket_path = find_socket(), std::shared_ptr<Interrupt> interrupt = nullptr);
 
   const std::string& api() const noexcept { return api_; }  // agreed: "1.41"
   EngineVersion version() const;
   const std::string& socket_path() const noexcept { return socket_path_; }
+  Interrupt* interrupt() const noexcept { return interrupt_.get(); }
   nlohmann::json info() const;
 
   std::string create(const std::string& name, const nlohmann::json& body) const;  // the id
   void start(const std::string& id) const;
-  int wait(const std::string& id, Cancel* cancel = nullptr) const;  // until it doesn't run; its exit code
+  int wait(const std::string& id, Interrupt* interrupt = nullptr) const;  // until it doesn't run; its exit code
   std::optional<ContainerState> inspect(const std::string& id) const;  // nullopt: no such container
   bool kill(const std::string& id, const char* signal = "SIGKILL") const;  // false: it doesn't run
   bool remove(const std::string& id) const;  // with force; false: there is none
@@ -96,6 +98,7 @@ class Engine {
   std::string stream(const std::string& operation, HttpRequest, const OnProgress&) const;  // the id in it, if any
 
   std::string socket_path_, api_;
+  std::shared_ptr<Interrupt> interrupt_;
 };
 
 std::string tar_of(const std::map<std::string, std::string>& files);  // ustar, names up to 100 bytes

@@ -57,6 +57,8 @@ Error unreachable(const std::string& operation, const std::string& socket_path, 
       return {ErrorCode::engine, operation, at + " does not answer: " + error.what(), "start it: systemctl start docker (or install one: apt install docker.io)"};
     case EACCES:
       return {ErrorCode::engine, operation, at + " refuses: " + error.what(), "add your user to its group, then log in again: sudo usermod -aG docker $USER"};
+    case ECANCELED:
+      return {ErrorCode::interrupted, operation, error.what()};
     case ETIMEDOUT:
       return {ErrorCode::engine, operation, at + " is silent: " + error.what(), "see whether it still works: docker ps"};
     default:

@@ -181,14 +181,14 @@ TEST(Engine, a_silent_one_is_given_up) {
   }
 }
 
-TEST(Engine, a_wait_can_be_cancelled_from_another_thread) {
+TEST(Engine, a_wait_can_be_interrupted_from_another_thread) {
   LyingEngine server({kPing, "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n"}, " ");  // never whole: a blank at a time
   const Engine engine(server.path());
-  Cancel cancel;
-  std::thread other([&] { cancel.now(); });
-  EXPECT_THROW(engine.wait("x", &cancel), Error);
+  Interrupt interrupt;
+  std::thread other([&] { interrupt.now(); });
+  EXPECT_THROW(engine.wait("x", &interrupt), Error);
   other.join();
-  EXPECT_THROW(engine.wait("x", &cancel), Error);
+  EXPECT_THROW(engine.wait("x", &interrupt), Error);
 }
 
 TEST(Engine, what_it_complains_about_is_passed_on_with_what_to_do) {

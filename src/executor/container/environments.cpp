@@ -184,11 +184,11 @@ Removal prune_environments(const Pruning& pruning) {
   return removal;
 }
 
-std::string make_base(const std::string& python_version, const Report& report) {
+std::string make_base(const std::string& python_version, const Report& report, const Making& making) {
   const fs::path state = state_dir();
   EnvironmentIndex index(state / "index.sqlite");
-  const Engine engine;
-  return Images(engine, index, state).make_base(python_version, report).reference;
+  const Engine engine(Engine::find_socket(), making.interrupt);
+  return Images(engine, index, state, making.on_request).make_base(python_version, report).reference;
 }
 
 unsigned sweep_leftovers() { return sweep_leftovers(Engine()); }

@@ -36,7 +36,7 @@ struct Pruning {
 };
 Removal prune_environments(const Pruning&);
 
-std::string make_base(const std::string& python_version, const Report&);  // "hawse/python:3.9"
+std::string make_base(const std::string& python_version, const Report&, const Making&);  // "hawse/python:3.9"
 
 unsigned sweep_leftovers();                           // containers of ours whose process is gone; how many were removed
 unsigned kill_session(const std::string& session);    // all containers of that session; how many were removed

@@ -13,6 +13,7 @@
 #include <cerrno>
 #include <chrono>
 #include <limits>
+#include <optional>
 
 namespace hawse::executor {
 
@@ -25,12 +26,6 @@ namespace {
 constexpr std::size_t kMaxSocketPath = sizeof(sockaddr_un::sun_path) - 1;
 }
 
-void Cancel::now() noexcept {
-  const std::lock_guard lock(mutex_);
-  cancelled_ = true;
-  if (socket_ >= 0) ::shutdown(socket_, SHUT_RDWR);
-}
-
 // One call's connection. Every operation is an asynchronous one that is waited for, because only those can time out.
 class Connection {
  public:
@@ -39,19 +34,10 @@ class Connection {
     error_code error;
     stream_.socket().connect(asio::local::stream_protocol::endpoint(path), error);
     if (error) throw HttpError("cannot connect: " + error.message(), error.value());
-    if (request_.cancel) {
-      const std::lock_guard lock(request_.cancel->mutex_);
-      if (request_.cancel->cancelled_) throw HttpError("cancelled", ECANCELED);
-      request_.cancel->socket_ = stream_.socket().native_handle();
-    }
+    waiting_.emplace(request_.interrupt, [socket = stream_.socket().native_handle()] { ::shutdown(socket, SHUT_RDWR); });
   }
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
-  ~Connection() {
-    if (!request_.cancel) return;
-    const std::lock_guard lock(request_.cancel->mutex_);
-    request_.cancel->socket_ = -1;
-  }
 
   void send() {
     if (request_.body_file.empty()) {
@@ -105,7 +91,8 @@ class Connection {
     return result;
   }
 
-  static void check(const error_code& error, const char* what) {
+  void check(const error_code& error, const char* what) const {
+    if (request_.interrupt && request_.interrupt->came()) throw HttpError("interrupted", ECANCELED);
     if (!error) return;
     if (error == beast::error::timeout) throw HttpError(std::string("no ") + what + " in time", ETIMEDOUT);
     throw HttpError(std::string("broken ") + what + ": " + error.message(), 0);
@@ -142,6 +129,7 @@ class Connection {
   beast::flat_buffer buffer_{1u << 20};
   http::response_parser<http::buffer_body> parser_;
   std::array<char, 65536> chunk_{};
+  std::optional<Interrupt::Waiting> waiting_;  // last: gone before the socket is
 };
 
 HttpResponse http_call(const std::string& socket_path, const HttpRequest& request, const std::function<void(std::string_view)>& on_bytes) {

@@ -3,38 +3,27 @@
 // HTTP/1.1 over a Unix socket, one connection a call: what the engine's API speaks. Blocking, with a limit on silence and on size.
 //
 // Whatever comes back is hostile until read: an answer that is no HTTP, is cut off, or passes a limit throws HttpError. (Beast stays in http.cpp.)
-// Threading: call() from any thread, several at once. Cancel::now() from any.
+// Threading: call() from any thread, several at once.
 #pragma once
 
 #include <cstdint>
 #include <filesystem>
 #include <functional>
-#include <mutex>
 #include <stdexcept>
 #include <string>
 #include <string_view>
+
+#include "base/interrupt.hpp"
 
 namespace hawse::executor {
 
 class HttpError : public std::runtime_error {
  public:
   HttpError(const std::string& what, int error_number) : std::runtime_error(what), error_number_(error_number) {}
-  int error_number() const noexcept { return error_number_; }  // errno of a failed connect; ETIMEDOUT; 0: not HTTP, cut off or too long
+  int error_number() const noexcept { return error_number_; }  // errno of a failed connect; ETIMEDOUT; ECANCELED; 0: not HTTP, cut off or too long
 
  private:
   int error_number_;
-};
-
-// Ends a call that another thread waits in, and every later one that is given it.
-class Cancel {
- public:
-  void now() noexcept;
-
- private:
-  friend class Connection;
-  std::mutex mutex_;
-  int socket_ = -1;
-  bool cancelled_ = false;
 };
 
 struct HttpRequest {
@@ -45,7 +34,7 @@ struct HttpRequest {
   std::string content_type = "application/json";
   std::int64_t silence_ns = 120'000'000'000;  // longest wait for the next bytes; 0: for ever
   std::uint64_t limit_bytes = 16u << 20;      // of the answer's body
-  Cancel* cancel = nullptr;
+  Interrupt* interrupt = nullptr;             // throws HttpError with ECANCELED
 };
 
 struct HttpResponse {

@@ -27,7 +27,7 @@ using nlohmann::json;
 namespace {
 
 constexpr std::int64_t kPullSilence_ns = 20'000'000'000;
-constexpr std::int64_t kUnreachableFor_s = 3600;  // a registry that didn't answer isn't asked again for an hour
+constexpr std::int64_t kNotGivenFor_s = 3600;  // a run doesn't ask again for an hour what no registry gave
 constexpr int kFormat = 1;                        // of the apt images
 
 // Read by python_of(): version, C library, processor.
@@ -69,13 +69,6 @@ class LayerSum {  // the layers of a pull, added up
   std::map<std::string, std::pair<std::uint64_t, std::uint64_t>> layers_;
 };
 
-// "registry.example:5000/x" names its registry, "python:3.9" the engine's default one.
-std::string registry_of(const std::string& reference) {
-  const auto slash = reference.find('/');
-  const std::string first = slash == std::string::npos ? "" : reference.substr(0, slash);
-  return first.find_first_of(".:") == std::string::npos && first != "localhost" ? "default" : first;
-}
-
 // The label comes first: it is how what a failed build leaves is found.
 std::string dockerfile(const Image& base, const std::string& hash, const std::vector<std::string>& packages) {
   return fmt::format("FROM {}\nLABEL hawse.build={}\nUSER root\nRUN apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends {} && rm -rf /var/lib/apt/lists/*\n", base.id,
@@ -89,7 +82,9 @@ std::pair<std::string, std::string> apt_reference(const Image& base, std::vector
   return {hash, "hawse/env:" + hash};
 }
 
+// A build that was interrupted ends in the engine a moment after it has in us: its container must go before its images can.
 void remove_left_by_build(const Engine& engine, const std::string& hash) noexcept try {
+  for (const auto& container : engine.containers({{"hawse.build", hash}})) engine.remove(container.id);
   for (const auto& left : engine.images({{"hawse.build", hash}})) engine.remove_image(left.id);
 } catch (const std::exception&) {  // the build's own error is the one to tell
 }
@@ -116,7 +111,7 @@ Image Images::python_base(const std::string& version, const Report& report) {
   };
   auto image = local();
   if (!image) {
-    const FileLock lock(state_ / "store" / "locks" / ("base-" + version));
+    const FileLock lock(state_ / "store" / "locks" / ("base-" + version), engine_.interrupt());
     image = local();  // another process made it while we waited
     if (!image && pull(official, report)) image = local();
     if (!image) {
@@ -150,12 +145,13 @@ Image Images::named(const std::string& reference, const Report& report) {
 }
 
 bool Images::pull(const std::string& reference, const Report& report) {
-  const std::string note = "unreachable:" + registry_of(reference);
-  if (index_.note(note, kUnreachableFor_s)) return false;
+  const std::string note = "not given:" + reference;
+  if (!on_request_ && index_.note(note, kNotGivenFor_s)) return false;
   try {
     engine_.pull(reference, LayerSum(report, "image " + reference), kPullSilence_ns);
     return true;
   } catch (const Error& error) {
+    if (error.code() == ErrorCode::interrupted) throw;
     index_.set_note(note, error.context());
     if (report) report({.what = "image " + reference, .unit = "", .line = error.context()});
     return false;
@@ -174,7 +170,7 @@ Image Images::with_apt(const Image& base, std::vector<std::string> packages, con
     return Image{image->id, reference};
   };
   if (auto image = known()) return *image;
-  const FileLock lock(state_ / "store" / "locks" / ("image-" + hash));
+  const FileLock lock(state_ / "store" / "locks" / ("image-" + hash), engine_.interrupt());
   if (auto image = known()) return *image;
   const std::string described = fmt::format("{} + {}", base.reference, fmt::join(packages, " "));
   try {
@@ -183,6 +179,7 @@ Image Images::with_apt(const Image& base, std::vector<std::string> packages, con
     });
   } catch (const Error& error) {
     remove_left_by_build(engine_, hash);
+    if (error.code() == ErrorCode::interrupted) throw;
     throw Error(ErrorCode::environment, what, error.context(), "check the names under apt: against the image's Debian or Ubuntu, and that its package archive can be reached");
   }
   const auto image = engine_.image(reference);

@@ -33,7 +33,9 @@ struct ImagePython {
 
 class Images {
  public:
-  Images(const Engine& engine, EnvironmentIndex& index, std::filesystem::path state) : engine_(engine), index_(index), state_(std::move(state)) {}
+  // on_request: as Making says.
+  Images(const Engine& engine, EnvironmentIndex& index, std::filesystem::path state, bool on_request = false)
+      : engine_(engine), index_(index), state_(std::move(state)), on_request_(on_request) {}
 
   Image ready(const pipeline::ContainerOptions&, const Report&);       // base, pulled or made where needed, plus apt
   Image python_base(const std::string& version, const Report&);        // "3.9"
@@ -56,6 +58,7 @@ class Images {
   const Engine& engine_;
   EnvironmentIndex& index_;
   std::filesystem::path state_;
+  bool on_request_;
 };
 
 }  // namespace hawse::executor

@@ -52,10 +52,10 @@ void make_tar(const fs::path& context, const fs::path& tar) {
 
 bool can_be_packed(const Node& node) { return node.executor == ExecutorKind::container && node.kind == NodeKind::python; }
 
-PackedNode pack_node(const Node& node, const std::string& tag, const Report& report) {
-  const Prepared prepared = make_container_executor()->prepare(node, report);
+PackedNode pack_node(const Node& node, const std::string& tag, const Report& report, const Making& making) {
+  const Prepared prepared = make_container_executor(making)->prepare(node, report);
   const std::string what = "image " + tag;
-  const Engine engine;
+  const Engine engine(Engine::find_socket(), making.interrupt);
   const OneOff site = run_one_off(engine, prepared.image, {"python3", "-I", "-c", "import site; print(site.getsitepackages()[0])"}, "65534:65534", nlohmann::json::array());
   const std::string folder = site.output.substr(0, site.output.find('\n'));
   if (site.exit_code != 0 || !folder.starts_with('/')) throw Error(ErrorCode::environment, what, "its python3 has no folder for packages: " + strip_control(site.output));

@@ -20,6 +20,6 @@ struct PackedNode {
 
 bool can_be_packed(const pipeline::Node&);  // a Python class that runs in a container
 // `tag`: "hawse/pack:captions-speech". Throws Error.
-PackedNode pack_node(const pipeline::Node&, const std::string& tag, const Report&);
+PackedNode pack_node(const pipeline::Node&, const std::string& tag, const Report&, const Making&);
 
 }  // namespace hawse::executor

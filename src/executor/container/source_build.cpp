@@ -125,7 +125,7 @@ void SourceBuilder::unpack(Work& work, const PackageTarget& target, const Resolv
   SpawnOptions fetch;
   fetch.argv = {target.interpreter.path.string(), "-I", "-c", kFetch, url, file.string()};
   fetch.env = uv_environment();
-  const RunResult fetched = run_to_end(fetch);
+  const RunResult fetched = run_to_end(fetch, nullptr, engine_.interrupt());
   if (fetched.status.signalled || fetched.status.value != 0)
     throw Error(ErrorCode::environment, work.operation, url + " can't be fetched: " + strip_control(last_line(without_credentials(fetched.err))), "check that the package index can be reached");
   if (const std::string is = sha256_hex(read_file(file, 4ull << 30)); is != package.source_sha256)
@@ -180,8 +180,8 @@ fs::path SourceBuilder::make(const std::string& key, const Image& image, const P
   unpack(work, target, package, report);
   try {
     build_in(image, work, target, building, report);
-  } catch (const Error&) {
-    if (images_.has_compiler(image)) throw;
+  } catch (const Error& error) {
+    if (error.code() == ErrorCode::interrupted || images_.has_compiler(image)) throw;
     if (report) report({.what = work.operation, .unit = "", .line = image.reference + " has no compiler: trying with Debian's"});
     build_in(images_.with_compiler(image, report), work, target, building, report);
   }
@@ -200,7 +200,7 @@ fs::path SourceBuilder::make(const std::string& key, const Image& image, const P
 
 fs::path SourceBuilder::wheel(const Image& image, const PackageTarget& target, const Resolved& package, const std::vector<std::string>& building, const Report& report) {
   const std::string key = sha256_hex(fmt::format("{}\n{}\n{}\n{}", kFormat, image.id, package.source_sha256, fmt::join(building, "\n"))).substr(0, 32);
-  const FileLock lock(state_ / "store" / "locks" / ("wheel-" + key));
+  const FileLock lock(state_ / "store" / "locks" / ("wheel-" + key), engine_.interrupt());
   std::error_code error;
   for (const auto& entry : fs::directory_iterator(state_ / "store" / "wheels" / key, error)) {
     index_.touch(kBuilt, key, target.pipeline);

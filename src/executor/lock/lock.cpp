@@ -29,10 +29,10 @@ std::vector<std::string> lines_of(const std::vector<Resolved>& packages, const s
   return lines;
 }
 
-void lock_process(const Node& node, LockedNode& locked, const Report& report) {
+void lock_process(const Node& node, LockedNode& locked, const Report& report, const Making& making) {
   const Interpreter interpreter = find_python(node.python.version);
   locked.python = interpreter.version;
-  if (!node.packages.empty()) locked.packages = lines_of(resolve({.python = interpreter.tag(), .platform = "", .interpreter = interpreter}, node.packages, state_dir(), report));
+  if (!node.packages.empty()) locked.packages = lines_of(resolve({.python = interpreter.tag(), .platform = "", .interpreter = interpreter, .interrupt = making.interrupt.get()}, node.packages, state_dir(), report));
 }
 
 // What has to be built from source is locked with what building it requires, too.
@@ -50,11 +50,11 @@ std::vector<std::string> lock_packages(SourceBuilder& builder, const Image& imag
   return lines;
 }
 
-void lock_container(const Node& node, LockedNode& locked, const Report& report) {
+void lock_container(const Node& node, LockedNode& locked, const Report& report, const Making& making) {
   const auto state = state_dir();
   EnvironmentIndex index(state / "index.sqlite");
-  const Engine engine;
-  Images images(engine, index, state);
+  const Engine engine(Engine::find_socket(), making.interrupt);
+  Images images(engine, index, state, making.on_request);
   PackageStore store(state, index);
   pipeline::ContainerOptions options = node.container;
   if (options.python.empty()) options.python = node.python.version;
@@ -72,20 +72,20 @@ void lock_container(const Node& node, LockedNode& locked, const Report& report) 
   const ImagePython python = images.python_of(image);
   locked.python = python.version;
   if (node.packages.empty()) return;
-  const PackageTarget target{.python = python.tag, .platform = python.platform, .interpreter = find_python(""), .compile = [&](const std::filesystem::path& folder) { images.compile(image, folder); }};
+  const PackageTarget target{.python = python.tag, .platform = python.platform, .interpreter = find_python(""), .interrupt = making.interrupt.get(), .compile = [&](const std::filesystem::path& folder) { images.compile(image, folder); }};
   SourceBuilder builder(engine, images, store, index, state);
   locked.packages = lock_packages(builder, image, target, node, report);
 }
 
 }  // namespace
 
-LockedNode lock_node(const Node& node, const Report& report) {
+LockedNode lock_node(const Node& node, const Report& report, const Making& making) {
   LockedNode locked{.wants = wants_of(node), .python = {}, .base = {}, .image = {}, .apt = {}, .packages = {}, .environment = {}};
-  if (node.executor == ExecutorKind::process) lock_process(node, locked, report);
-  else lock_container(node, locked, report);
+  if (node.executor == ExecutorKind::process) lock_process(node, locked, report, making);
+  else lock_container(node, locked, report, making);
   Node exact = node;
   apply(locked, exact);
-  const auto executor = node.executor == ExecutorKind::process ? make_process_executor() : make_container_executor();
+  const auto executor = node.executor == ExecutorKind::process ? make_process_executor(making) : make_container_executor(making);
   locked.environment = environment_of(locked, executor->prepare(exact, report));
   return locked;
 }

@@ -12,7 +12,7 @@
 namespace hawse::executor {
 
 // Resolves and makes the environment of one node. Throws Error.
-LockedNode lock_node(const pipeline::Node&, const Report&);
+LockedNode lock_node(const pipeline::Node&, const Report&, const Making&);
 std::string version_of_uv();
 
 // The hash of the environment that `prepared` (of a node that a lock was applied to) really is, its installed files read.

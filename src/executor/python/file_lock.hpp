@@ -6,12 +6,13 @@
 #include <filesystem>
 
 #include "base/fd.hpp"
+#include "base/interrupt.hpp"
 
 namespace hawse::executor {
 
 class FileLock {
  public:
-  explicit FileLock(const std::filesystem::path& file);  // waits; throws Error
+  explicit FileLock(const std::filesystem::path& file, Interrupt* interrupt = nullptr);  // waits; throws Error
 
  private:
   UniqueFd fd_;

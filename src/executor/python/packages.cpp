@@ -86,7 +86,7 @@ void run_install(const PackageTarget& target, const std::vector<std::string>& re
     arguments.push_back("--");
     arguments.insert(arguments.end(), requirements.begin(), requirements.end());
   }
-  run_uv(arguments, work, what, report);
+  run_uv(arguments, work, what, report, target.interrupt);
 }
 
 // Those that have no wheel are built, each once; then everything is installed as it was resolved.
@@ -183,7 +183,7 @@ Packages PackageStore::install(const PackageTarget& target, const std::vector<st
   const auto use = std::make_shared<const Use>(state_, key, fmt::format("{} (process {})", target.pipeline, ::getpid()));
   auto packages = find(key, target.pipeline);
   if (!packages) {
-    const FileLock lock(state_ / "store" / "locks" / key);
+    const FileLock lock(state_ / "store" / "locks" / key, target.interrupt);
     packages = find(key, target.pipeline);  // another process made it while we waited
     if (!packages) packages = make(key, target, requirements, report);
   }

@@ -90,7 +90,7 @@ std::vector<Resolved> resolve(const PackageTarget& target, const std::vector<std
   std::vector<std::string> arguments{"pip", "compile", "requirements.txt", "--output-file", "pylock.toml", "--quiet", "--no-header", "--python", target.interpreter.path.string()};
   if (!target.platform.empty()) arguments.insert(arguments.end(), {"--python-version", target.python, "--python-platform", target.platform});
   if (!requirements.empty() && is_exact(requirements.front())) arguments.push_back("--no-deps");
-  run_uv(arguments, work.path(), "resolve packages for python " + target.python, report);
+  run_uv(arguments, work.path(), "resolve packages for python " + target.python, report, target.interrupt);
   return parse_pylock(read_file(work.path() / "pylock.toml"));
 }
 

@@ -106,7 +106,7 @@ std::string without_credentials(const std::string& addresses) {
   return std::regex_replace(addresses, credentials, "://");
 }
 
-void run_uv(const std::vector<std::string>& arguments, const fs::path& folder, const std::string& what, const Report& report) {
+void run_uv(const std::vector<std::string>& arguments, const fs::path& folder, const std::string& what, const Report& report, Interrupt* interrupt) {
   SpawnOptions options;
   options.argv = find_uv();
   options.argv.insert(options.argv.end(), arguments.begin(), arguments.end());
@@ -117,7 +117,7 @@ void run_uv(const std::vector<std::string>& arguments, const fs::path& folder, c
     last.push_back(without_credentials(strip_control(line)));
     if (last.size() > kLastLines) last.pop_front();
     if (report) report({.what = what, .unit = "", .line = last.back()});
-  });
+  }, interrupt);
   if (!result.status.signalled && result.status.value == 0) return;
   std::string context = result.status.signalled ? fmt::format("uv was ended by signal {}", result.status.value) : "uv could not install them";
   for (const auto& line : last) context += "\n  " + line;

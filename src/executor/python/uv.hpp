@@ -13,7 +13,7 @@
 namespace hawse::executor {
 
 // Runs it in `folder`. Throws Error(environment) with its own last lines, without credentials.
-void run_uv(const std::vector<std::string>& arguments, const std::filesystem::path& folder, const std::string& what, const Report&);
+void run_uv(const std::vector<std::string>& arguments, const std::filesystem::path& folder, const std::string& what, const Report&, Interrupt* = nullptr);
 
 // How to call it: $HAWSE_UV, resources_dir()/uv, uv on PATH, or `python3 -m uv`. Throws Error(environment) with what to install.
 std::vector<std::string> find_uv();
