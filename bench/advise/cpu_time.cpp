@@ -9,7 +9,7 @@
 #include <functional>
 #include <sstream>
 
-#include "executor/container/container_cgroup.hpp"
+#include "executor/cgroup_view.hpp"
 
 namespace hawse::bench::advise {
 namespace {
@@ -69,7 +69,7 @@ std::optional<double> of_container(const std::string& id) {
     std::stringstream text;
     text << in.rdbuf();
     if (text.str().find(id) == std::string::npos) return true;
-    if (const auto group = executor::ContainerCgroup::of_process(pid)) seconds = group->usage().cpu_s;
+    if (const auto group = executor::CgroupView::of_process(pid)) seconds = group->usage().cpu_s;
     return false;
   });
   return seconds;

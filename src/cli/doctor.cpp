@@ -24,6 +24,7 @@
 #include "base/subprocess.hpp"
 #include "base/text.hpp"
 #include "cli/commands.hpp"
+#include "executor/cgroup.hpp"
 #include "executor/container/engine.hpp"
 #include "executor/python/interpreter.hpp"
 #include "executor/python/uv.hpp"
@@ -66,14 +67,17 @@ Line process_descriptors() {
   return {"process descriptors", true, true, "pidfd"};
 }
 
+// Found out by making one, with every limit that a node can have.
 Line control_groups() {
-  const std::filesystem::path root = "/sys/fs/cgroup";
-  std::error_code none;
-  const bool may_make = ::access((root / "cgroup.procs").c_str(), W_OK) == 0 || ::access((root / "memory").c_str(), W_OK) == 0;
-  const char* rights = may_make ? "" : ", read-only here: limits of processes fall back to setrlimit";
-  if (std::filesystem::exists(root / "cgroup.controllers", none)) return {"control groups", true, false, fmt::format("version 2{}", rights)};
-  if (std::filesystem::exists(root / "memory", none)) return {"control groups", true, false, fmt::format("version 1{}", rights)};
-  return {"control groups", false, false, "not mounted: limits of processes fall back to setrlimit", "mount /sys/fs/cgroup"};
+  pipeline::Limits limits;
+  limits.memory_bytes = 64u << 20;
+  limits.cpus = 1;
+  limits.pids = 64;
+  std::string why;
+  if (const auto group = executor::Cgroup::make(fmt::format("doctor-{}", ::getpid()), limits, &why))
+    return {"limits of processes", true, false, fmt::format("{}: memory, cpus and pids", group->version())};
+  return {"limits of processes", false, false, fmt::format("setrlimit: memory as address space, pids as all of your user's, cpus not at all ({})", why),
+          "run as root, or in a group of its own: systemd-run --user --scope -p Delegate=yes hawse run ..."};
 }
 
 Line engine() {

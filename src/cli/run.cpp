@@ -69,7 +69,9 @@ class Narrator {
   }
   void failure(const Event& event) {
     const json& data = event.data;
-    std::string text = fmt::format("{} {} {}\n", time_now(), event.node, strip_control(data["text"].get<std::string>()));
+    const bool may_restart = data.value("attempts", 1) > 1;
+    std::string text = fmt::format("{} {} {}", time_now(), event.node, strip_control(data["text"].get<std::string>()));
+    text += may_restart ? fmt::format("; attempt {} of {}\n", data["attempt"].get<int>(), data["attempts"].get<int>()) : "\n";
     const auto block = [&](const std::string& lines) {
       std::size_t at = 0;
       while (at < lines.size()) {
@@ -85,8 +87,7 @@ class Narrator {
       for (const auto& line : data["tail"]) block(strip_control(line.get<std::string>()));
     }
     if (const auto hint = data.value("hint", ""); !hint.empty()) text += "  hint: " + hint + "\n";
-    if (data.value("attempts", 1) > 1)
-      text += fmt::format("  attempt {} of {}{}\n", data["attempt"].get<int>(), data["attempts"].get<int>(), data["restarting"] == true ? ": it is started again" : ": it stays down");
+    if (may_restart) text += data["restarting"] == true ? "  it is started again\n" : "  it stays down\n";
     progress_.print(2, text);
   }
   void set_aside(const Event& event) {

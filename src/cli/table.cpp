@@ -25,6 +25,14 @@ std::string memory(const json& node) {
   return text;
 }
 
+// What holds its limits, and what of them it met and lived on with.
+std::string limits(const json& node) {
+  std::string text = node.value("limits_by", "");
+  if (node.contains("held_back_s")) text += ", CPU held back " + format_duration_ns(static_cast<std::int64_t>(node["held_back_s"].get<double>() * 1e9));
+  if (node.contains("pids_refused")) text += ", " + count(node["pids_refused"]) + " processes refused";
+  return text;
+}
+
 // What most runs have none of has a column where a run has some.
 void add_column_if_any(std::vector<std::vector<std::string>>& rows, const json& values, const char* name) {
   if (std::ranges::none_of(values, [&](const json& value) { return value.value(name, std::uint64_t{0}) != 0; })) return;
@@ -61,12 +69,16 @@ std::string summary_table(const json& summary) {
                      count(node["frames_out"]), time_of(node["processing_ns"], "p50"), time_of(node["processing_ns"], "p99"), memory(node),
                      count(node["restarts"]), node["state"]});
   }
+  if (std::ranges::any_of(summary["nodes"], [](const json& node) { return !limits(node).empty(); })) {
+    nodes[0].emplace_back("limits by");
+    for (std::size_t i = 0; i < summary["nodes"].size(); ++i) nodes[i + 1].push_back(limits(summary["nodes"][i]));
+  }
   std::vector<std::vector<std::string>> edges = {{"edge", "type", "frames", "bytes", "copies", "drops", "latency p50", "p99"}};
   for (const auto& edge : summary["edges"])
     edges.push_back({edge["from"].get<std::string>() + " -> " + edge["to"].get<std::string>(), edge["type"], count(edge["frames"]), bytes(edge["bytes"]),
                      count(edge["copies"]), count(edge["dropped"]), time_of(edge["latency_ns"], "p50"), time_of(edge["latency_ns"], "p99")});
   for (const char* rare : {"given_again", "set_aside", "flushed", "unmatched"}) add_column_if_any(edges, summary["edges"], rare);
-  std::string out = align(nodes, {false, false, false, true, true, true, true, true, true, false}) + "\n" +
+  std::string out = align(nodes, {false, false, false, true, true, true, true, true, true, false, false}) + "\n" +
                     align(edges, {false, false, true, true, true, true, true, true, true, true, true, true});
   if (summary.contains("start_ms"))
     out += fmt::format("\nstarted in {:.0f} ms, ran {}\n", summary["start_ms"].get<double>(),

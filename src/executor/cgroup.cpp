@@ -21,23 +21,6 @@ bool write_value(const fs::path& file, const std::string& value) {
   return static_cast<bool>(out);
 }
 
-std::optional<std::uint64_t> read_number(const fs::path& file) {
-  std::ifstream in(file);
-  std::uint64_t value = 0;
-  if (in >> value) return value;
-  return std::nullopt;
-}
-
-// The value behind `key` in a file of "key value" lines.
-std::optional<std::uint64_t> read_keyed(const fs::path& file, const std::string& key) {
-  std::ifstream in(file);
-  std::string name;
-  std::uint64_t value = 0;
-  while (in >> name >> value)
-    if (name == key) return value;
-  return std::nullopt;
-}
-
 // Our own place in a hierarchy: "controller" of v1, "" for v2.
 std::optional<std::string> own_place(const std::string& controller) {
   std::ifstream in("/proc/self/cgroup");
@@ -61,7 +44,15 @@ fs::path v1_folder(const std::string& controller) {
 }
 
 bool is_v2() { return fs::exists("/sys/fs/cgroup/cgroup.controllers"); }
-fs::path v2_folder() { return fs::path("/sys/fs/cgroup") / fs::path(own_place("").value_or("/")).relative_path(); }
+
+// Where a group may be made under v2: below ours; beside ours, which a delegated one (systemd's Delegate=yes, a user's own slice) allows, and which needs
+// nobody to move, as a group with processes in it can't pass controllers on; at the top, for root.
+std::vector<fs::path> v2_parents() {
+  const fs::path top = "/sys/fs/cgroup", own = top / fs::path(own_place("").value_or("/")).relative_path();
+  std::vector<fs::path> parents = {own};
+  if (own != top && own != top / "") parents.insert(parents.end(), {own.parent_path(), top});
+  return parents;
+}
 
 bool make_folder(const fs::path& folder, std::string* why) {
   std::error_code error;
@@ -74,6 +65,13 @@ bool set(const fs::path& file, const std::string& value, std::string* why) {
   if (write_value(file, value)) return true;
   *why = file.string() + " can't be written";
   return false;
+}
+
+// The first line of /proc/swaps is its head.
+bool has_swap() {
+  std::ifstream in("/proc/swaps");
+  std::string head, swap;
+  return std::getline(in, head) && std::getline(in, swap);
 }
 
 constexpr std::uint64_t kCpuPeriodUs = 100'000;
@@ -99,7 +97,7 @@ void remove_cgroup(const fs::path& folder) noexcept {
 
 std::vector<fs::path> cgroups_of(const std::string& session) {
   std::vector<fs::path> parents;
-  if (is_v2()) parents = {v2_folder()};
+  if (is_v2()) parents = v2_parents();
   else parents = {v1_folder("memory"), v1_folder("pids"), v1_folder("cpu")};
   std::vector<fs::path> found;
   std::error_code error;
@@ -109,20 +107,29 @@ std::vector<fs::path> cgroups_of(const std::string& session) {
   return found;
 }
 
-std::optional<Cgroup> Cgroup::make(const std::string& name, const pipeline::Limits& limits, std::string* why) {
+std::optional<Cgroup> Cgroup::make_v2(const fs::path& folder, const pipeline::Limits& limits, std::string* why) {
   Cgroup group;
+  for (const char* controller : {"+memory", "+pids", "+cpu"}) write_value(folder.parent_path() / "cgroup.subtree_control", controller);  // what isn't given shows below
+  if (!make_folder(folder, why)) return std::nullopt;
+  group.v2_ = true;
+  group.folders_ = {folder};
+  group.view_ = CgroupView::v2(folder);
+  const auto memory_bytes = limits.own_memory_bytes();
+  if (memory_bytes && !set(folder / "memory.max", std::to_string(*memory_bytes), why)) return std::nullopt;
+  if (memory_bytes) group.swaps_ = !write_value(folder / "memory.swap.max", "0") && has_swap();
+  if (limits.pids && !set(folder / "pids.max", std::to_string(*limits.pids), why)) return std::nullopt;
+  if (limits.cpus && !set(folder / "cpu.max", std::to_string(cpu_quota_us(*limits.cpus)) + " " + std::to_string(kCpuPeriodUs), why)) return std::nullopt;
+  return group;
+}
+
+std::optional<Cgroup> Cgroup::make(const std::string& name, const pipeline::Limits& limits, std::string* why) {
+  const std::optional<std::uint64_t> memory_bytes = limits.own_memory_bytes();
   if (is_v2()) {
-    group.v2_ = true;
-    const fs::path folder = v2_folder() / ("hawse-" + name);
-    if (!make_folder(folder, why)) return std::nullopt;
-    group.folders_ = {folder};
-    if (limits.memory_bytes && !(set(folder / "memory.max", std::to_string(*limits.memory_bytes), why))) return std::nullopt;
-    if (limits.memory_bytes) write_value(folder / "memory.swap.max", "0");  // absent where there is no swap accounting
-    if (limits.pids && !set(folder / "pids.max", std::to_string(*limits.pids), why)) return std::nullopt;
-    if (limits.cpus && !set(folder / "cpu.max", std::to_string(cpu_quota_us(*limits.cpus)) + " " + std::to_string(kCpuPeriodUs), why))
-      return std::nullopt;
-    return group;
+    for (const auto& parent : v2_parents())
+      if (auto group = make_v2(parent / ("hawse-" + name), limits, why)) return group;
+    return std::nullopt;
   }
+  Cgroup group;
   const auto enter = [&](const char* controller) -> std::optional<fs::path> {
     const fs::path parent = v1_folder(controller);
     if (parent.empty()) {
@@ -137,20 +144,24 @@ std::optional<Cgroup> Cgroup::make(const std::string& name, const pipeline::Limi
   // Memory's always: it is how the node's peak is known, and how all of its processes are found.
   const auto memory = enter("memory");
   if (!memory) return std::nullopt;
-  if (limits.memory_bytes) {
-    if (!set(*memory / "memory.limit_in_bytes", std::to_string(*limits.memory_bytes), why)) return std::nullopt;
-    write_value(*memory / "memory.memsw.limit_in_bytes", std::to_string(*limits.memory_bytes));  // absent without swap accounting
+  if (memory_bytes) {
+    if (!set(*memory / "memory.limit_in_bytes", std::to_string(*memory_bytes), why)) return std::nullopt;
+    group.swaps_ = !write_value(*memory / "memory.memsw.limit_in_bytes", std::to_string(*memory_bytes)) && has_swap();  // absent without swap accounting
   }
+  fs::path pids, cpu;
   if (limits.pids) {
     const auto folder = enter("pids");
+    pids = folder.value_or("");
     if (!folder || !set(*folder / "pids.max", std::to_string(*limits.pids), why)) return std::nullopt;
   }
   if (limits.cpus) {
     const auto folder = enter("cpu");
+    cpu = folder.value_or("");
     if (!folder || !set(*folder / "cpu.cfs_period_us", std::to_string(kCpuPeriodUs), why) ||
         !set(*folder / "cpu.cfs_quota_us", std::to_string(cpu_quota_us(*limits.cpus)), why))
       return std::nullopt;
   }
+  group.view_ = CgroupView::v1(*memory, cpu, pids);
   return group;
 }
 
@@ -163,20 +174,6 @@ std::vector<std::string> Cgroup::entry_files() const {
   // v1: a process that has one thread yet moves by `tasks` in 0.1 ms; `cgroup.procs` waits for all of the machine's forks to pause, 10 ms and more.
   for (const auto& folder : folders_) files.push_back((folder / (v2_ ? "cgroup.procs" : "tasks")).string());
   return files;
-}
-
-Usage Cgroup::usage() const {
-  Usage usage;
-  const fs::path& folder = folders_.front();
-  usage.memory_bytes = read_number(folder / (v2_ ? "memory.current" : "memory.usage_in_bytes"));
-  usage.memory_peak_bytes = read_number(folder / (v2_ ? "memory.peak" : "memory.max_usage_in_bytes"));
-  if (v2_)
-    if (const auto used_us = read_keyed(folder / "cpu.stat", "usage_usec")) usage.cpu_s = static_cast<double>(*used_us) / 1e6;
-  return usage;
-}
-
-std::uint64_t Cgroup::oom_kills() const {
-  return read_keyed(folders_.front() / (v2_ ? "memory.events" : "memory.oom_control"), "oom_kill").value_or(0);
 }
 
 void Cgroup::kill() noexcept {

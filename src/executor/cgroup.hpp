@@ -2,7 +2,7 @@
 //
 // A control group for one process node, under cgroup v2 or v1, whichever the machine has and lets us write.
 //
-// v2: one folder under our own cgroup. v1: a folder in each hierarchy that a limit needs. Removed, with all that runs in it, at the end.
+// v2: one folder, below our own cgroup, beside it or at the top, whichever has the controllers for us. v1: a folder in each hierarchy that a limit needs. Removed, with all that runs in it, at the end.
 // Threading: one thread; kill() from any.
 #pragma once
 
@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "executor/cgroup_view.hpp"
 #include "executor/executor.hpp"
 
 namespace hawse::executor {
@@ -26,15 +27,17 @@ class Cgroup {
 
   std::vector<std::string> entry_files() const;  // a process with one thread that writes "0" into each of these is in
   std::vector<std::filesystem::path> folders() const { return folders_; }
-  Usage usage() const;
-  std::uint64_t oom_kills() const;
+  Usage usage() const noexcept { return view_->usage(); }
   void kill() noexcept;  // every process in it
-  const char* version() const noexcept { return v2_ ? "cgroup v2" : "cgroup v1"; }
+  std::string version() const { return std::string(v2_ ? "cgroup v2" : "cgroup v1") + (swaps_ ? " (swap isn't limited: the kernel doesn't count it)" : ""); }
 
  private:
   Cgroup() = default;
+  static std::optional<Cgroup> make_v2(const std::filesystem::path& folder, const pipeline::Limits&, std::string* why);
+
   std::vector<std::filesystem::path> folders_;  // v1: memory's first, where there is one
-  bool v2_ = false;
+  std::optional<CgroupView> view_;
+  bool v2_ = false, swaps_ = false;
 };
 
 // Kills what runs in the folder of a control group and removes it (the guard does that for a runtime that was killed).

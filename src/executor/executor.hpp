@@ -71,13 +71,17 @@ enum class EndingKind { exited, signalled, out_of_memory, lost };
 struct Ending {
   EndingKind kind = EndingKind::exited;
   int value = 0;                               // exit code or signal number
-  std::optional<std::uint64_t> memory_limit_bytes, memory_peak_bytes;
+  std::optional<std::uint64_t> memory_limit_bytes, memory_peak_bytes;  // the limit beside its arena, where that counts (pipeline::Limits)
   std::string text;                            // lost: what the engine said
 };
 
 struct Usage {
   std::optional<std::uint64_t> memory_bytes, memory_peak_bytes;
   std::optional<double> cpu_s;
+  std::optional<std::uint64_t> pids_peak;
+  // How often its limits were met: processes killed for want of memory, processes and threads refused; and how long the limit of its CPUs held it back.
+  std::uint64_t memory_kills = 0, pids_refused = 0;
+  double held_back_s = 0;
 };
 
 class Instance {
@@ -90,7 +94,7 @@ class Instance {
   virtual int ended_fd() const noexcept = 0;  // readable once it has ended
   virtual Ending collect() = 0;               // after ended_fd; reaps and removes
   virtual void kill() noexcept = 0;           // all of it, at once
-  virtual Usage usage() const noexcept = 0;
+  virtual Usage usage() const noexcept = 0;   // after collect(): the last that could be seen
   virtual pid_t pid() const noexcept { return 0; }  // of a process of this machine that is the node and nothing else; 0: none
   virtual std::string where() const = 0;      // "thread", "process 4711", "container 3f2a91c04d11"
   virtual std::string limits_by() const = 0;  // what holds its limits: "cgroup v1", "rlimit", "engine", ""

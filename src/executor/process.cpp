@@ -40,11 +40,13 @@ class Group {
   }
 
   bool by_rlimits() const { return !cgroup_ && !limits_by_.empty(); }
+  bool any_rlimits() const { return !rlimits().empty(); }
   const std::string& limits_by() const { return limits_by_; }
   std::vector<std::string> entry_files() const { return cgroup_ ? cgroup_->entry_files() : std::vector<std::string>{}; }
 
   std::vector<std::pair<int, unsigned long>> rlimits() const {
     std::vector<std::pair<int, unsigned long>> list;
+    if (limits_.file_bytes) list.emplace_back(RLIMIT_FSIZE, *limits_.file_bytes);
     if (by_rlimits() && limits_.memory_bytes) list.emplace_back(RLIMIT_AS, *limits_.memory_bytes);
     if (by_rlimits() && limits_.pids) list.emplace_back(RLIMIT_NPROC, *limits_.pids);
     return list;
@@ -56,7 +58,7 @@ class Group {
   }
   Usage usage(pid_t pid) const {  // what it doesn't tell, of this process alone
     const std::lock_guard lock(mutex_);
-    Usage usage = cgroup_ ? cgroup_->usage() : Usage{};
+    Usage usage = cgroup_ ? cgroup_->usage() : last_;
     complete_from_proc(usage, pid);
     return usage;
   }
@@ -69,9 +71,10 @@ class Group {
   Ending close(Ending ending) {
     const std::lock_guard lock(mutex_);
     if (!cgroup_ || ending.kind == EndingKind::out_of_memory) return ending;
-    ending.memory_peak_bytes = cgroup_->usage().memory_peak_bytes;
-    ending.memory_limit_bytes = limits_.memory_bytes;
-    if (ending.kind == EndingKind::signalled && cgroup_->oom_kills() > 0) ending.kind = EndingKind::out_of_memory;
+    last_ = cgroup_->usage();
+    ending.memory_peak_bytes = last_.memory_peak_bytes;
+    ending.memory_limit_bytes = limits_.own_memory_bytes();
+    if (ending.kind == EndingKind::signalled && ending.value == SIGKILL && last_.memory_kills > 0) ending.kind = EndingKind::out_of_memory;
     cgroup_.reset();
     return ending;
   }
@@ -80,6 +83,7 @@ class Group {
   mutable std::mutex mutex_;  // kill() comes from any thread
   pipeline::Limits limits_;
   std::optional<Cgroup> cgroup_;
+  Usage last_;  // when it was closed
   std::string why_, limits_by_;
 };
 
@@ -236,7 +240,7 @@ class ProcessExecutor : public Executor {
     auto group = std::make_unique<Group>(launch);
     const auto kind = may_fork(*launch.node) ? kinds_.find(kind_of(*launch.node)) : kinds_.end();
     // rlimits hold from a process's first moment or not at all.
-    if (kind == kinds_.end() || kind->second.starts < 2 || kind->second.has_threads || group->by_rlimits()) return start_alone(launch, std::move(group));
+    if (kind == kinds_.end() || kind->second.starts < 2 || kind->second.has_threads || group->any_rlimits()) return start_alone(launch, std::move(group));
     Kind& kin = kind->second;
     if (!kin.zygote || !kin.zygote->usable()) {
       SpawnOptions options = spawn_options(launch);
@@ -267,7 +271,7 @@ class ProcessExecutor : public Executor {
     std::error_code gone;
     std::vector<std::int64_t> written;
     for (const auto& file : node.code_files) written.push_back(std::filesystem::last_write_time(file, gone).time_since_epoch().count());
-    return nlohmann::json{node.python.version, node.packages, node.source_file.string(), node.module, node.env, node.limits.memory_bytes.value_or(0), written}.dump();
+    return nlohmann::json{node.python.version, node.packages, node.source_file.string(), node.module, node.env, node.limits.own_memory_bytes().value_or(0), written}.dump();
   }
 
   static std::string says_threads(const pipeline::Node& node, const std::vector<std::string>& threads) {

@@ -104,9 +104,9 @@ Ending Zygote::ending() {
   if (!readable(process_.pidfd(), kAnswer_ms)) process_.signal(SIGKILL);
   process_.signal_group(SIGKILL);
   ending_ = ending_of(process_.wait());
-  if (cgroup_ && ending_->kind == EndingKind::signalled && cgroup_->oom_kills() > 0) {
+  if (cgroup_ && ending_->kind == EndingKind::signalled && cgroup_->usage().memory_kills > 0) {
     ending_->kind = EndingKind::out_of_memory;
-    ending_->memory_limit_bytes = limits_.memory_bytes;
+    ending_->memory_limit_bytes = limits_.own_memory_bytes();
     ending_->memory_peak_bytes = cgroup_->usage().memory_peak_bytes;
   }
   return *ending_;

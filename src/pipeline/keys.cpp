@@ -261,6 +261,12 @@ Section limits_section() {
                .minimum = 4096,
                .maximum = 64 * kTi,
                .example = "64MiB"},
+              {.name = "file",
+               .type = KeyType::size,
+               .doc = "Size of the largest file that it may write.",
+               .minimum = 4096,
+               .maximum = 64 * kTi,
+               .example = "1GiB"},
               {.name = "arena",
                .type = KeyType::size,
                .doc = "Shared memory for the frames the node sends, over all of its outputs.",
@@ -268,6 +274,12 @@ Section limits_section() {
                .minimum = kMi,
                .maximum = 64 * kTi,
                .example = "512MiB"},
+              {.name = "arena_of",
+               .type = KeyType::text,
+               .doc = "Whose memory the arena counts as: the runtime's, or the node's, so that memory: holds both.",
+               .fallback = "runtime",
+               .choices = {"runtime", "node"},
+               .example = "runtime"},
           }};
 }
 

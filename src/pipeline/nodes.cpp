@@ -8,6 +8,7 @@
 
 #include <algorithm>
 
+#include "base/text.hpp"
 #include "pipeline/fields.hpp"
 #include "pipeline/params.hpp"
 #include "pipeline/reference.hpp"
@@ -43,13 +44,31 @@ ContainerOptions read_container(const Fields& fields, Context& context) {
   return options;
 }
 
-Limits read_limits(const Fields& fields) {
+constexpr std::uint64_t kLeastMemoryBytes = 6 << 20;  // as memory: itself needs
+
+// An arena that counts as the node's memory must leave it some.
+void check_arena(const Limits& limits, const Fields& fields, Findings& findings) {
+  if (!limits.memory_bytes) {
+    findings.add(fields.at("arena_of"), fields.where() + ": arena_of: node counts the arena within memory:, and there is none", "give memory:, or leave arena_of: out");
+  } else if (limits.arena_bytes + kLeastMemoryBytes > *limits.memory_bytes) {
+    const bool given = fields.find("arena") != nullptr;
+    findings.add(fields.at(given ? "arena" : "memory"),
+                 fields.where() + ": its arena (" + format_bytes(limits.arena_bytes) + (given ? "" : ", as arena: isn't given") + ") doesn't fit its memory (" + format_bytes(*limits.memory_bytes) +
+                     "), which must hold it and " + format_bytes(kLeastMemoryBytes) + " at least",
+                 "a smaller arena:, or memory: from " + format_bytes(limits.arena_bytes + kLeastMemoryBytes) + " on, or leave arena_of: out");
+  }
+}
+
+Limits read_limits(const Fields& fields, Findings& findings) {
   Limits limits;
   if (fields.find("memory")) limits.memory_bytes = fields.bytes("memory");
   if (fields.find("cpus")) limits.cpus = fields.number("cpus");
   if (fields.find("pids")) limits.pids = static_cast<std::uint64_t>(fields.integer("pids"));
   if (fields.find("shm")) limits.shm_bytes = fields.bytes("shm");
+  if (fields.find("file")) limits.file_bytes = fields.bytes("file");
   limits.arena_bytes = fields.bytes("arena");
+  limits.arena_in_memory = fields.text("arena_of") == "node";
+  if (limits.arena_in_memory) check_arena(limits, fields, findings);
   return limits;
 }
 
@@ -136,7 +155,7 @@ Node read_node(const Value::Entry& entry, Context& context) {
   node.python = {python.text("version"), python.texts("packages")};
   node.match = read_match(below("inputs"), context);
   node.match_at = fields.at("inputs");
-  node.limits = read_limits(below("limits"));
+  node.limits = read_limits(below("limits"), context.findings);
   node.restart = read_restart(below("restart"));
   node.env = fields.environment("env");
   node.fork = fields.flag("fork");

@@ -112,7 +112,14 @@ struct Limits {
   std::optional<double> cpus;
   std::optional<std::uint64_t> pids;
   std::optional<std::uint64_t> shm_bytes;  // a container's own /dev/shm; it has none otherwise
+  std::optional<std::uint64_t> file_bytes;  // largest file that it may write
   std::uint64_t arena_bytes = 2ull << 30;  // over all output ports of the node
+  bool arena_in_memory = false;            // the arena counts as the node's memory: that much less is left for the rest of it
+
+  std::optional<std::uint64_t> own_memory_bytes() const {
+    if (!memory_bytes || !arena_in_memory) return memory_bytes;
+    return *memory_bytes - arena_bytes;
+  }
 };
 
 enum class RestartOn { never, failure };

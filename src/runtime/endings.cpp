@@ -23,6 +23,7 @@ const char* signal_hint(int number) {
     case SIGILL: return "its code uses instructions that this CPU doesn't have: look for a build of that package without them";
     case SIGSEGV:
     case SIGBUS: return "native code of the node or of one of its packages touched memory that isn't its own (a frame that was received is read-only)";
+    case SIGXFSZ: return "it wrote more into a file than limits: {file: ...} allows";
     case SIGABRT: return "native code of the node or of one of its packages gave up: its last lines often say why";
     case SIGKILL: return "something outside killed it; if the machine ran out of memory, `dmesg` names it";
     default: return "";
@@ -139,6 +140,7 @@ void Session::on_collected(NodeRun& node, const Ending& ending) {
   if (node.out) node.out->drain();
   if (node.err) node.err->drain();
   const auto usage = node.instance->usage();
+  look_at_limits(node, usage);
   node.memory_peak_bytes = std::max({node.memory_peak_bytes, usage.memory_peak_bytes.value_or(0), ending.memory_peak_bytes.value_or(0)});
   node.control.reset();
   node.instance.reset();
@@ -146,6 +148,8 @@ void Session::on_collected(NodeRun& node, const Ending& ending) {
   node.err.reset();
   end_storm(node);
   json failure = describe(ending, node.failed, node.broke, node.finished);
+  if (!failure.is_null() && failure["kind"] == "out of memory" && node.spec->limits.arena_in_memory)
+    failure["hint"] = "its arena counts, too: of " + format_bytes(*node.spec->limits.memory_bytes) + " it takes " + format_bytes(node.spec->limits.arena_bytes) + "; give it more (limits: {memory: ...}), or make it keep less";
   if (failure.is_null()) return end_node(node, State::ended);
   if (killing_) return end_node(node, State::failed);
   if (!node.restart_why.empty() && (!stopping_ || node.state == State::handing_over)) return restart_asked(node);
@@ -176,7 +180,7 @@ void Session::fail_or_restart(NodeRun& node, json failure) {
     return;
   }
   if (waits) return set_state(node, State::backing_off);
-  const std::string reason = node.id + " " + failure["text"].get<std::string>();
+  const std::string reason = node.id + " " + failure["text"].get<std::string>() + attempt_in_words(node, node.failures);
   const bool before_start = !started_;
   if (!outcome_.failure || outcome_.failure == ErrorCode::interrupted) outcome_ = {ErrorCode::node, reason};
   end_node(node, State::failed);

@@ -156,6 +156,7 @@ void Session::on_started(NodeRun& node) {
   node.limits_by = node.instance->limits_by();
   for (const auto& [name, ns] : node.instance->phases_ns()) node.phases[name] = static_cast<double>(ns) / 1e6;
   node.ended_watch = loop_.on_readable(node.instance->ended_fd(), [this, &node] { on_instance_ended(node); });
+  watch_limits(node);
   if (node.state == State::launching) set_state(node, State::joining);
 }
 

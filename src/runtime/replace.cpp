@@ -49,7 +49,6 @@ void Session::answer_replace(Control::Client& client, const json& request) {
 void Session::move(NodeRun& node, ExecutorKind kind) {
   node.moving = true;
   work([this, &node, kind] {
-    const Installing installing(*this);
     std::string why = "can't be moved", hint;
     try {
       loop_.post([this, &node, place = std::make_shared<Place>(make_place(node, kind))] { on_moved(node, std::move(*place)); });

@@ -207,7 +207,7 @@ void Session::check_over() {
     return node->state == State::ended || node->state == State::failed;
   };
   if (std::ranges::all_of(nodes_, over)) {
-    kill_installers();  // of a place that nobody moves to any more
+    executors_.interrupt->now();  // the making of a place that nobody moves to any more
     return loop_.stop();
   }
   // What goes on in the background ends with the last of the others, where there were any.

@@ -9,6 +9,7 @@
 //   links.cpp         links and arenas: who gets which descriptor when
 //   endings.cpp       a node's death: what happened in words, restart or not
 //   replace.cpp       a running node hands over to one of its kind: somebody asked for it, its file has changed, or it moves to another executor
+//   limits.cpp        limits that a node met and lives on with
 //   poison.cpp        a frame on which a node dies again and again is set aside
 //   summary.cpp       counts and times at any moment
 //   output.cpp        what nodes print and log: shown, kept, limited
@@ -141,6 +142,14 @@ class Session {
     std::shared_ptr<const pipeline::Pipeline> pipeline;  // that the spec stands in; null: the session's own
     executor::Prepared prepared;
   };
+  // Limits that it met, over all its attempts; `seen` is of the one of now.
+  struct LimitsMet {
+    executor::Usage seen;
+    std::uint64_t pids_refused = 0;
+    double held_back_s = 0;
+    std::int64_t pids_told_ns = 0, cpu_told_ns = 0;
+    Loop::Handle timer;
+  };
   struct NodeRun {
     const pipeline::Node* spec = nullptr;  // null: the application
     std::shared_ptr<const pipeline::Pipeline> moved;  // that the spec stands in, where it isn't the session's own
@@ -176,6 +185,7 @@ class Session {
     json phases = json::object();
     std::string where, limits_by;
     std::uint64_t memory_peak_bytes = 0;
+    LimitsMet met;
     std::string language;
     std::string restart_why;               // somebody asked for it; "": nobody
     LogLimit log_limit;
@@ -196,6 +206,12 @@ class Session {
   void kill_everything();
   void fail_session(ErrorCode, std::string reason);
   void work(std::function<void()>);
+  // limits.cpp
+  static std::string attempt_in_words(const NodeRun&, unsigned attempt);  // "; attempt 2 of 5", or "" where there is but one
+  void tell_limit(NodeRun&, const char* limit, const std::string& text, json more);
+  void watch_limits(NodeRun&);  // it has started
+  void look_at_all_limits();
+  void look_at_limits(NodeRun&, const executor::Usage&);
   // launch.cpp
   void prepare(NodeRun&);
   void launch(NodeRun&);
@@ -309,6 +325,7 @@ class Session {
   std::vector<std::unique_ptr<Tap>> taps_;
   std::unique_ptr<FileWatch> files_;
   std::unique_ptr<Control> control_;
+  Loop::Handle limits_timer_;
   Outcome outcome_;
   bool started_ = false, stopping_ = false, killing_ = false;
   std::int64_t begun_ns_ = 0, started_ns_ = 0, ended_ns_ = 0;

@@ -74,7 +74,9 @@ json Session::node_summary(const NodeRun& node) const {
     if (usage.cpu_s) out["cpu_s"] = *usage.cpu_s;
   }
   out["memory_peak_bytes"] = peak != 0 ? json(peak) : json();
-  if (node.spec != nullptr && node.spec->limits.memory_bytes) out["memory_limit_bytes"] = *node.spec->limits.memory_bytes;
+  if (node.spec != nullptr && node.spec->limits.memory_bytes) out["memory_limit_bytes"] = *node.spec->limits.own_memory_bytes();
+  if (node.met.pids_refused != 0) out["pids_refused"] = node.met.pids_refused;
+  if (node.met.held_back_s > 0) out["held_back_s"] = node.met.held_back_s;
   return out;
 }
 

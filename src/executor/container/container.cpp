@@ -42,6 +42,14 @@ void check_readable(const Node& node) {
   }
 }
 
+// The engine's words name neither the key nor what the machine has.
+Error lacks_gpus(const std::string& gpus, const Error& error) {
+  std::error_code none;
+  const bool device = std::filesystem::exists("/dev/nvidiactl", none) || std::filesystem::exists("/dev/dxg", none);
+  return {ErrorCode::engine, error.operation(),
+          fmt::format("gpus: {} was asked for, and the engine has no driver for GPUs ({}){}", gpus, error.context(), device ? "" : "; this machine shows no GPU either (no /dev/nvidiactl)"), error.hint()};
+}
+
 json entry_of(const Node& node) {
   if (node.kind == NodeKind::program) return {{"kind", "program"}};
   return {{"kind", "python"}, {"file", node.source_file.empty() ? "" : inside(node, node.source_file)}, {"module", node.module}, {"class", node.class_name}};
@@ -121,7 +129,8 @@ void ContainerExecutor::prepare_python(const Node& node, const Image& image, Pre
   prepared.summary = "python " + python.version;
   make_image_sdk(*engine(), image.id, resources_dir() / "python", state_dir());
   if (node.packages.empty()) return;
-  PackageTarget target{python.tag, python.platform, find_python(""), node.file, making_.interrupt.get(), [&](const std::filesystem::path& folder) { ours.images.compile(image, folder); }};
+  PackageTarget target{python.tag, python.platform, find_python(""), node.file, [&](const std::filesystem::path& folder) { ours.images.compile(image, folder); }};
+  target.interrupt = making_.interrupt.get();
   target.build = [&](const Resolved& package, const std::vector<std::string>& building) {
     return SourceBuilder(*engine(), ours.images, ours.store, ours.index, ours.state).wheel(image, target, package, building, report);
   };
@@ -137,7 +146,12 @@ std::unique_ptr<Instance> ContainerExecutor::launch(Launch launch) {
   labels["hawse.node"] = launch.node->id;
   if (!launch.prepared->packages.empty()) labels["hawse.packages"] = launch.prepared->packages.filename().string();
   const auto sdk = image_sdk(launch.prepared->image, resources_dir() / "python", state_dir());
-  return std::make_unique<ContainerInstance>(engine(), container_name(launch), create_body(launch, resources_dir(), sdk, labels), launch.node->limits.memory_bytes);
+  try {
+    return std::make_unique<ContainerInstance>(engine(), container_name(launch), create_body(launch, resources_dir(), sdk, labels), launch.node->limits.own_memory_bytes());
+  } catch (const Error& error) {
+    if (launch.node->container.gpus.empty() || error.context().find("device driver") == std::string::npos) throw;
+    throw lacks_gpus(launch.node->container.gpus, error);
+  }
 }
 
 }  // namespace

@@ -71,7 +71,7 @@ void ContainerInstance::look_up_cgroup() {
   }
   const auto state = engine_->inspect(id_);
   if (!state || state->pid <= 0) return;
-  auto found = ContainerCgroup::of_process(state->pid);
+  auto found = CgroupView::of_process(state->pid);
   const std::lock_guard lock(mutex_);
   cgroup_ = std::move(found);
 }
@@ -121,17 +121,14 @@ Ending ContainerInstance::collect() {
   } catch (const Error&) {  // then the figures are missing
   }
   std::optional<Ending> told;
-  std::optional<ContainerCgroup> cgroup;
   {
     const std::lock_guard lock(mutex_);
     told = told_;
-    cgroup = cgroup_;
   }
   Ending ending = told ? *told : ending_of_container();
-  if (cgroup) {
-    ending.memory_peak_bytes = cgroup->usage().memory_peak_bytes;
-    if (ending.kind == EndingKind::signalled && ending.value == SIGKILL && cgroup->oom_kills() > 0) ending.kind = EndingKind::out_of_memory;
-  }
+  const Usage last = usage();
+  ending.memory_peak_bytes = last.memory_peak_bytes;
+  if (ending.kind == EndingKind::signalled && ending.value == SIGKILL && last.memory_kills > 0) ending.kind = EndingKind::out_of_memory;
   ending.memory_limit_bytes = memory_limit_bytes_;
   collected_ = ending;
   remove();
@@ -139,6 +136,7 @@ Ending ContainerInstance::collect() {
 }
 
 void ContainerInstance::kill() noexcept {
+  usage();  // the control group goes with the container
   try {
     engine_->kill(id_);
   } catch (const std::exception&) {  // the engine is gone: init ends when the runtime hangs up
@@ -147,7 +145,9 @@ void ContainerInstance::kill() noexcept {
 
 Usage ContainerInstance::usage() const noexcept {
   const std::lock_guard lock(mutex_);
-  return cgroup_ ? cgroup_->usage() : Usage{};
+  if (!cgroup_) return last_;
+  if (const Usage now = cgroup_->usage(); now.memory_bytes) last_ = now;
+  return last_;
 }
 
 void ContainerInstance::remove() noexcept {

@@ -12,7 +12,7 @@
 #include <thread>
 
 #include "base/fd.hpp"
-#include "executor/container/container_cgroup.hpp"
+#include "executor/cgroup_view.hpp"
 #include "executor/container/engine.hpp"
 #include "executor/executor.hpp"
 
@@ -49,7 +49,8 @@ class ContainerInstance final : public Instance {
   UniqueFd ended_;  // eventfd
 
   mutable std::mutex mutex_;  // over the following
-  std::optional<ContainerCgroup> cgroup_;
+  std::optional<CgroupView> cgroup_;
+  mutable Usage last_;  // seen before the control group went
   std::optional<Ending> told_;  // by init
   std::string lost_;            // why the engine can't tell any more
 

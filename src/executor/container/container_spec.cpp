@@ -79,9 +79,10 @@ json host_config(const Launch& launch, const std::filesystem::path& resources, c
               {"AutoRemove", false},
               // The node's output goes through pipes of ours. What gets here is what init says before it has them.
               {"LogConfig", {{"Type", "json-file"}, {"Config", {{"max-size", "64k"}, {"max-file", "1"}}}}}};
-  if (node.limits.memory_bytes) config["Memory"] = config["MemorySwap"] = *node.limits.memory_bytes;  // the two alike: no swap
+  if (const auto bytes = node.limits.own_memory_bytes()) config["Memory"] = config["MemorySwap"] = *bytes;  // the two alike: no swap
   if (node.limits.cpus) config["NanoCpus"] = static_cast<std::int64_t>(*node.limits.cpus * 1e9);
   if (node.limits.shm_bytes) config["ShmSize"] = *node.limits.shm_bytes;
+  if (node.limits.file_bytes) config["Ulimits"] = json::array({{{"Name", "fsize"}, {"Soft", *node.limits.file_bytes}, {"Hard", *node.limits.file_bytes}}});
   if (!node.container.gpus.empty()) config["DeviceRequests"] = gpus_of(node.container.gpus);
   return config;
 }

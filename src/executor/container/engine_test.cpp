@@ -18,6 +18,7 @@
 #include "base/fd.hpp"
 #include "base/files.hpp"
 #include "executor/container/engine_answer.hpp"
+#include "executor/container/images.hpp"
 
 namespace hawse::executor {
 namespace {
@@ -263,6 +264,31 @@ TEST(Engine, a_tar_is_read_back_by_tar_itself) {
   const std::string command = "cd " + folder.path().string() + " && tar xf x.tar && cat Dockerfile > out && test -f empty";
   ASSERT_EQ(std::system(command.c_str()), 0);
   EXPECT_EQ(read_file(folder.path() / "out"), "FROM scratch\n");
+}
+
+TEST(Engine, an_interrupt_ends_a_pull_that_waits_and_every_later_one) {
+  LyingEngine server({kPing, "HTTP/1.1 200 OK\r\nContent-Length: 100000000\r\n\r\n"}, " ");
+  const auto interrupt = std::make_shared<Interrupt>();
+  const Engine engine(server.path(), interrupt);
+  std::thread other([&] { interrupt->now(); });
+  for (int i = 0; i < 2; ++i) EXPECT_EQ(error_of([&] { engine.pull("x", nullptr, 600'000'000'000); }).code(), ErrorCode::interrupted);
+  other.join();
+}
+
+TEST(Images, what_no_registry_gave_is_asked_for_again_within_the_hour_on_request_alone) {
+  LyingEngine server({kPing, http(R"({"message":"nobody has it"})", "404 Not Found")});
+  const Engine engine(server.path());
+  const ScopedDir state(std::filesystem::temp_directory_path(), "hawse-images-");
+  EnvironmentIndex index(state.path() / "index.sqlite");
+  const auto asked = [&](bool on_request) {
+    bool pulled = false;
+    const auto look = [&](const Progress& progress) { pulled = pulled || progress.line.find("nobody has it") != std::string::npos; };
+    EXPECT_THROW(Images(engine, index, state.path(), on_request).python_base("3.8", look), Error);  // Debian has no 3.8
+    return pulled;
+  };
+  EXPECT_TRUE(asked(false));
+  EXPECT_FALSE(asked(false));
+  EXPECT_TRUE(asked(true));
 }
 
 }  // namespace

@@ -6,11 +6,13 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
 #include <iterator>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <sstream>
+#include <thread>
 
 #include "base/error.hpp"
 #include "base/files.hpp"
@@ -82,11 +84,20 @@ std::pair<std::string, std::string> apt_reference(const Image& base, std::vector
   return {hash, "hawse/env:" + hash};
 }
 
-// A build that was interrupted ends in the engine a moment after it has in us: its container must go before its images can.
-void remove_left_by_build(const Engine& engine, const std::string& hash) noexcept try {
-  for (const auto& container : engine.containers({{"hawse.build", hash}})) engine.remove(container.id);
-  for (const auto& left : engine.images({{"hawse.build", hash}})) engine.remove_image(left.id);
-} catch (const std::exception&) {  // the build's own error is the one to tell
+// A build that was interrupted ends in the engine a moment after it has here: what it makes until then goes, too.
+void remove_left_by_build(const Engine& engine, const std::string& hash) noexcept {
+  const Labels labels{{"hawse.build", hash}};
+  for (int round = 0, empty = 0; round < 40 && empty < 3; ++round) {
+    if (round != 0) std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    try {
+      const auto containers = engine.containers(labels);
+      const auto images = engine.images(labels);
+      empty = containers.empty() && images.empty() ? empty + 1 : 0;
+      for (const auto& left : containers) engine.remove(left.id);
+      for (const auto& left : images) engine.remove_image(left.id);
+    } catch (const std::exception&) {  // still in use; or the engine is gone, and the build's own error is the one to tell
+    }
+  }
 }
 
 void check_package_names(const std::vector<std::string>& packages) {

@@ -72,7 +72,7 @@ void lock_container(const Node& node, LockedNode& locked, const Report& report, 
   const ImagePython python = images.python_of(image);
   locked.python = python.version;
   if (node.packages.empty()) return;
-  const PackageTarget target{.python = python.tag, .platform = python.platform, .interpreter = find_python(""), .interrupt = making.interrupt.get(), .compile = [&](const std::filesystem::path& folder) { images.compile(image, folder); }};
+  const PackageTarget target{.python = python.tag, .platform = python.platform, .interpreter = find_python(""), .compile = [&](const std::filesystem::path& folder) { images.compile(image, folder); }, .interrupt = making.interrupt.get()};
   SourceBuilder builder(engine, images, store, index, state);
   locked.packages = lock_packages(builder, image, target, node, report);
 }

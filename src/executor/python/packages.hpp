@@ -29,10 +29,10 @@ struct PackageTarget {
   std::string platform;     // "x86_64-manylinux_2_28": wheels only, for a container; "": this host, where packages may also be built
   Interpreter interpreter;  // of this host; with an empty platform the one that will import them
   std::string pipeline = {};  // the manifest that wants them: noted in the index as a user
-  Interrupt* interrupt = nullptr;
   std::function<void(const std::filesystem::path& folder)> compile = {};  // makes the .pyc files; where it is empty `interpreter` does
   // Builds a package that has no wheel for the target, with exact requirements of building where a lock file gives them; the wheel. Empty: such a package is an error.
   std::function<std::filesystem::path(const Resolved&, const std::vector<std::string>& building)> build = {};
+  Interrupt* interrupt = nullptr;
 };
 
 struct Packages {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "executor/container/container_cgroup.hpp"
+#include "executor/cgroup_view.hpp"
 
 #include <fstream>
 #include <sstream>
@@ -41,45 +41,47 @@ std::optional<std::uint64_t> number_after(const fs::path& file, const std::strin
 
 }  // namespace
 
-std::optional<ContainerCgroup> ContainerCgroup::of_process(pid_t pid) {
+std::optional<CgroupView> CgroupView::of_process(pid_t pid) {
   std::ifstream lines("/proc/" + std::to_string(pid) + "/cgroup");
-  ContainerCgroup found;
+  CgroupView found(false, {}, {}, {}, {});
   std::string unified;
   for (std::string line; std::getline(lines, line);) {
     const auto first = line.find(':'), second = line.find(':', first + 1);
     if (first == std::string::npos || second == std::string::npos) continue;
     const std::string controllers = line.substr(first + 1, second - first - 1), path = line.substr(second + 1);
     if (controllers.empty()) unified = path;
-    if (has_option(controllers, "memory")) found.memory_ = mount_of("memory") / fs::path(path).relative_path();
-    if (has_option(controllers, "cpuacct")) found.cpu_ = mount_of("cpuacct") / fs::path(path).relative_path();
+    const auto take = [&](const char* controller, fs::path& folder) {
+      if (has_option(controllers, controller)) folder = mount_of(controller) / fs::path(path).relative_path();
+    };
+    take("memory", found.memory_);
+    take("cpu", found.cpu_);
+    take("cpuacct", found.cpuacct_);
+    take("pids", found.pids_);
   }
-  if (found.memory_.empty() && !unified.empty()) {
-    found.v2_ = true;
-    found.memory_ = found.cpu_ = mount_of("") / fs::path(unified).relative_path();
-  }
+  if (found.memory_.empty() && !unified.empty()) found = v2(mount_of("") / fs::path(unified).relative_path());
   std::error_code error;
   if (found.memory_.empty() || !fs::is_directory(found.memory_, error)) return std::nullopt;
   return found;
 }
 
-Usage ContainerCgroup::usage() const noexcept try {
+Usage CgroupView::usage() const noexcept try {
   Usage usage;
   usage.memory_bytes = number_in(memory_ / (v2_ ? "memory.current" : "memory.usage_in_bytes"));
   usage.memory_peak_bytes = number_in(memory_ / (v2_ ? "memory.peak" : "memory.max_usage_in_bytes"));
+  usage.memory_kills = number_after(memory_ / (v2_ ? "memory.events" : "memory.oom_control"), "oom_kill").value_or(0);
   if (v2_) {
     if (const auto us = number_after(cpu_ / "cpu.stat", "usage_usec")) usage.cpu_s = static_cast<double>(*us) / 1e6;
-  } else if (const auto ns = number_in(cpu_ / "cpuacct.usage")) {
-    usage.cpu_s = static_cast<double>(*ns) / 1e9;
+    usage.held_back_s = static_cast<double>(number_after(cpu_ / "cpu.stat", "throttled_usec").value_or(0)) / 1e6;
+  } else {
+    if (const auto ns = number_in(cpuacct_ / "cpuacct.usage"); ns && !cpuacct_.empty()) usage.cpu_s = static_cast<double>(*ns) / 1e9;
+    if (!cpu_.empty()) usage.held_back_s = static_cast<double>(number_after(cpu_ / "cpu.stat", "throttled_time").value_or(0)) / 1e9;
   }
+  if (pids_.empty()) return usage;
+  usage.pids_peak = number_in(pids_ / "pids.peak");
+  usage.pids_refused = number_after(pids_ / "pids.events", "max").value_or(0);
   return usage;
 } catch (...) {
   return {};
-}
-
-std::uint64_t ContainerCgroup::oom_kills() const noexcept try {
-  return number_after(memory_ / (v2_ ? "memory.events" : "memory.oom_control"), "oom_kill").value_or(0);
-} catch (...) {
-  return 0;
 }
 
 }  // namespace hawse::executor
