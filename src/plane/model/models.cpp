@@ -448,16 +448,16 @@ struct BothDie final : model::Model {
 
 std::vector<Searched> models() {
   return {
-      {model::maker<Ring<WhenFull::block, 1, 2, 3, 3>>("ring, block", 2), 3, 0, 2},
+      {model::maker<Ring<WhenFull::block, 1, 2, 3, 3>>("ring, block", 2), 3, 6, 2},
       {model::maker<Ring<WhenFull::drop_oldest, 1, 3, 3, 2>>("ring, drop_oldest", 2), 3, 5, 2},
       {model::maker<Ring<WhenFull::latest, 1, 3, 3, 2>>("ring, latest", 2), 3, 5, 2},
-      {model::maker<Ring<WhenFull::drop_newest, 1, 2, 3, 3>>("ring, drop_newest", 2), 3, 0, 2},
+      {model::maker<Ring<WhenFull::drop_newest, 1, 2, 3, 3>>("ring, drop_newest", 2), 3, 6, 2},
       {model::maker<Sizes<kLargeBytes, kPayloadBytes>>("ring, drop_oldest, then smaller", 2), 3, 4, 2},
       {model::maker<Sizes<kPayloadBytes, kLargeBytes>>("ring, drop_oldest, then larger", 2), 3, 4, 2},
       {model::maker<Pool>("slot pool, two links", 3), 2, 3, 2},
       {model::maker<ReaderGoes>("reader goes", 2), 2, 4, 2},
       {model::maker<Flush>("flush", 2), 2, 4, 2},
-      {model::maker<FlushWakes>("flush, a reader that sleeps", 2), 3, 0, 2},
+      {model::maker<FlushWakes>("flush, a reader that sleeps", 2), 3, 5, 2},
       {model::maker<Sleep<WhenFull::block, 1, 1, 1>>("sleep, one frame", 2), 2, 3, 2},
       {model::maker<Sleep<WhenFull::block, 1, 1, 2>>("sleep, one slot", 2), 1, 2, 1},
       {model::maker<Sleep<WhenFull::block, 1, 2, 3>>("sleep, queue of one", 2), 1, 2, 1},
