@@ -17,9 +17,9 @@ void UniqueFd::reset(int fd) noexcept {
   if (old >= 0 && old != fd) ::close(old);  // Linux frees the number even where close() fails: never try again
 }
 
-UniqueFd UniqueFd::duplicate() const {
-  const int copy = ::fcntl(fd_, F_DUPFD_CLOEXEC, 0);
-  if (copy < 0) throw Error::from_errno("duplicate a descriptor", std::to_string(fd_));
+UniqueFd UniqueFd::duplicate_of(int fd) {
+  const int copy = ::fcntl(fd, F_DUPFD_CLOEXEC, 0);
+  if (copy < 0) throw Error::from_errno("duplicate a descriptor", std::to_string(fd));
   return UniqueFd(copy);
 }
 

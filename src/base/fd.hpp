@@ -22,7 +22,8 @@ class UniqueFd {
   explicit operator bool() const noexcept { return fd_ >= 0; }
   int release() noexcept { return std::exchange(fd_, -1); }
   void reset(int fd = -1) noexcept;
-  UniqueFd duplicate() const;  // close-on-exec; throws Error
+  UniqueFd duplicate() const { return duplicate_of(fd_); }
+  static UniqueFd duplicate_of(int fd);  // which stays its owner's; close-on-exec; throws Error
 
  private:
   int fd_ = -1;

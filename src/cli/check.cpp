@@ -14,6 +14,7 @@
 #include "cli/pipeline_options.hpp"
 #include "executor/container/images.hpp"
 #include "executor/lock/lock_file.hpp"
+#include "runtime/messages.hpp"
 
 namespace hawse::cli {
 namespace {
@@ -29,16 +30,6 @@ std::string where(const pipeline::Node& node) {
   }
   if (!node.packages.empty()) text += fmt::format(", with {}", fmt::join(node.packages, ", "));
   return text;
-}
-
-const char* to_text(plane::WhenFull when_full) {
-  switch (when_full) {
-    case plane::WhenFull::block: return "block";
-    case plane::WhenFull::drop_oldest: return "drop_oldest";
-    case plane::WhenFull::drop_newest: return "drop_newest";
-    case plane::WhenFull::latest: return "latest";
-  }
-  return "";
 }
 
 std::string to_text(plane::FrameType type) {
@@ -68,7 +59,7 @@ void print_text(const pipeline::Pipeline& pipeline) {
   fmt::print("\nedges\n");
   for (const auto& edge : pipeline.edges) {
     fmt::print("  {}.{} -> {}.{}  ({}, queue {}, when full {}{})\n", edge.from.node, edge.from.port, edge.to.node, edge.to.port, to_text(edge.type),
-               edge.queue, to_text(edge.when_full), edge.feedback ? ", feedback" : "");
+               edge.queue, runtime::name_of(edge.when_full), edge.feedback ? ", feedback" : "");
   }
 }
 
@@ -80,7 +71,7 @@ json to_json(const pipeline::Pipeline& pipeline) {
   }
   for (const auto& edge : pipeline.edges) {
     edges.push_back({{"from", edge.from.node + "." + edge.from.port}, {"to", edge.to.node + "." + edge.to.port}, {"type", to_text(edge.type)},
-                     {"queue", edge.queue}, {"when_full", to_text(edge.when_full)}, {"feedback", edge.feedback}});
+                     {"queue", edge.queue}, {"when_full", runtime::name_of(edge.when_full)}, {"feedback", edge.feedback}});
   }
   return {{"pipeline", pipeline.name}, {"file", pipeline.file}, {"lock", lock_state(pipeline)}, {"errors", json::array()}, {"nodes", nodes}, {"edges", edges}};
 }

@@ -16,6 +16,7 @@
 #include "executor/container/pack.hpp"
 #include "pipeline/findings.hpp"
 #include "pipeline/value.hpp"
+#include "runtime/messages.hpp"
 
 namespace hawse::cli {
 namespace {
@@ -48,23 +49,13 @@ ordered_json ordered(const Value& value, const std::string& key = "") {
   return map;
 }
 
-const char* name_of(plane::WhenFull when_full) {
-  switch (when_full) {
-    case plane::WhenFull::block: return "block";
-    case plane::WhenFull::drop_oldest: return "drop_oldest";
-    case plane::WhenFull::drop_newest: return "drop_newest";
-    case plane::WhenFull::latest: return "latest";
-  }
-  return "";
-}
-
 std::string end(const pipeline::End& end) { return end.node + "." + end.port; }
 
 // A class in an image shows no ports, so every edge names both of its own.
 void spell_out_edges(ordered_json& manifest, const pipeline::Pipeline& pipeline) {
   ordered_json edges = ordered_json::array(), inputs = ordered_json::object(), outputs = ordered_json::object();
   for (const auto& edge : pipeline.edges) {
-    ordered_json settings{{"queue", edge.queue}, {"when_full", name_of(edge.when_full)}};
+    ordered_json settings{{"queue", edge.queue}, {"when_full", runtime::name_of(edge.when_full)}};
     if (edge.from.node == pipeline::kApplication) {
       ordered_json& input = inputs[edge.from.port];
       if (input.is_null()) input = settings;

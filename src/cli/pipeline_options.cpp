@@ -21,9 +21,7 @@ std::pair<std::string, std::string> split_at_equals(const std::string& option, c
 }
 
 pipeline::ExecutorKind parse_kind(const std::string& text) {
-  for (const auto kind : {pipeline::ExecutorKind::thread, pipeline::ExecutorKind::process, pipeline::ExecutorKind::container}) {
-    if (text == to_string(kind)) return kind;
-  }
+  if (const auto kind = pipeline::executor_kind(text)) return *kind;
   const auto near = nearest(text, {"thread", "process", "container"});
   throw Error(ErrorCode::usage, "--executor", fmt::format("there is no executor '{}'", text),
               near.empty() ? "it is one of thread, process, container" : fmt::format("did you mean '{}'?", near));

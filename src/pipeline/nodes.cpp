@@ -91,10 +91,6 @@ Restart read_restart(const Fields& fields) {
   return restart;
 }
 
-ExecutorKind executor_of(const std::string& text) {
-  return text == "thread" ? ExecutorKind::thread : text == "container" ? ExecutorKind::container : ExecutorKind::process;
-}
-
 // `--executor kind` moves the user's nodes, and stock nodes that a container holds; `--executor id=kind` wins over it.
 void apply_flags(Node* node, bool* by_flag, const LoadOptions& options) {
   for (const bool named : {false, true})
@@ -162,7 +158,7 @@ Node read_node(const Value::Entry& entry, Context& context) {
   node.start_timeout_ns = fields.duration_ns("start_timeout");
   node.spin_ns = fields.duration_ns("spin");
 
-  node.executor = fields.find("executor") ? executor_of(fields.text("executor")) : executor;
+  node.executor = fields.find("executor") ? executor_kind(fields.text("executor")).value_or(ExecutorKind::process) : executor;
   bool by_flag = false;
   apply_flags(&node, &by_flag, context.options);
   if (known) check_executor(node, fields.at("executor"), by_flag, context);

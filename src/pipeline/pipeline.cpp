@@ -14,6 +14,12 @@ const char* to_string(ExecutorKind kind) {
   return "";
 }
 
+std::optional<ExecutorKind> executor_kind(std::string_view text) {
+  for (const auto kind : {ExecutorKind::thread, ExecutorKind::process, ExecutorKind::container})
+    if (text == to_string(kind)) return kind;
+  return std::nullopt;
+}
+
 const Node* Pipeline::find(const std::string& id) const {
   for (const Node& node : nodes)
     if (node.id == id) return &node;

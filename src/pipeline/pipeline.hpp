@@ -82,6 +82,7 @@ std::string to_string(const PortType&);  // "audio", "text|json", "any"
 // ---- the pipeline -------------------------------------------------------------------------------------------------------
 enum class ExecutorKind { thread, process, container };
 const char* to_string(ExecutorKind);
+std::optional<ExecutorKind> executor_kind(std::string_view text);  // nullopt: there is none of that name
 
 enum class NodeKind { stock, python, program };
 

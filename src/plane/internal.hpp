@@ -70,7 +70,10 @@ inline void* map_zeroed(std::size_t bytes) noexcept {
 template <class T>
 T* make_mapped() noexcept {
   void* memory = map_zeroed(sizeof(T));
-  return memory == nullptr ? nullptr : new (memory) T;
+  if (memory == nullptr) return nullptr;
+  T* object = new (memory) T;
+  asm volatile("" : : "r"(object) : "memory");  // the compiler takes a member that no constructor sets for undefined; ours are what the system gave
+  return object;
 }
 
 template <class T>

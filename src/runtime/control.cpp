@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/control.hpp"
 
-#include <fcntl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -17,14 +16,6 @@ using nlohmann::json;
 constexpr std::size_t kMaxClients = 32;
 constexpr std::size_t kMaxQueuedBytes = 4 << 20;
 constexpr int kMessagesAtATime = 16;  // then the rest of the loop has its turn
-
-std::string text_of(const json& message) { return message.dump(-1, ' ', false, json::error_handler_t::replace); }
-
-UniqueFd copy_of(int fd) {  // it stays its owner's
-  const int copy = ::fcntl(fd, F_DUPFD_CLOEXEC, 0);
-  if (copy < 0) throw Error::from_errno("duplicate a descriptor", std::to_string(fd));
-  return UniqueFd(copy);
-}
 
 bool may_connect(int fd) {
   const uid_t uid = peer_of(fd).uid;
@@ -98,7 +89,7 @@ void Control::Client::receive() {
 void Control::Client::send(const json& message, const std::vector<int>& fds) {
   if (closed_) return;
   Outgoing outgoing{.text = text_of(message), .fds = {}};
-  for (const int fd : fds) outgoing.fds.push_back(copy_of(fd));
+  for (const int fd : fds) outgoing.fds.push_back(UniqueFd::duplicate_of(fd));
   queued_bytes_ += outgoing.text.size();
   queue_.push_back(std::move(outgoing));
   flush_queue();

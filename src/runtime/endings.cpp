@@ -30,13 +30,13 @@ const char* signal_hint(int number) {
   }
 }
 
+}  // namespace
+
 json tail_of(const std::deque<std::string>& lines) {
   json tail = json::array();
   for (const auto& line : lines) tail.push_back(line);
   return tail;
 }
-
-}  // namespace
 
 json describe(const Ending& ending, const std::optional<json>& failed, const std::string& broke, bool finished) {
   json failure;

@@ -3,6 +3,7 @@
 // Every way in which a node can end, as one value in words.
 #pragma once
 
+#include <deque>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
@@ -14,5 +15,6 @@ namespace hawse::runtime {
 // {"kind", "text", "hint", ...}, the text a sentence whose subject is the node; null where it ended in order. `failed`: the node's own last
 // message; `broke`: why the runtime ended it ("" if it didn't).
 nlohmann::json describe(const executor::Ending&, const std::optional<nlohmann::json>& failed, const std::string& broke, bool finished);
+nlohmann::json tail_of(const std::deque<std::string>& lines);  // as a `failure` event has them
 
 }  // namespace hawse::runtime

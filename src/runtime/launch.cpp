@@ -48,11 +48,7 @@ void Session::prepare(NodeRun& node) {
   };
   const auto attempt = [this, &node, &where]() -> std::optional<Error> {
     try {
-      node.prepared = where.prepare(*node.spec, [this, &node](const executor::Progress& progress) {
-        loop_.post([this, &node, progress] {
-          emit("progress", node.id, {{"what", progress.what}, {"done", progress.done}, {"total", progress.total}, {"unit", progress.unit}, {"line", progress.line}});
-        });
-      });
+      node.prepared = where.prepare(*node.spec, report_for(node));
       return std::nullopt;
     } catch (const Error& error) {
       return error;
@@ -64,6 +60,14 @@ void Session::prepare(NodeRun& node) {
   work([this, attempt, finish] {
     loop_.post([finish, error = attempt()] { finish(error); });
   });
+}
+
+executor::Report Session::report_for(NodeRun& node) {
+  return [this, &node](const executor::Progress& progress) {
+    loop_.post([this, &node, progress] {
+      emit("progress", node.id, {{"what", progress.what}, {"done", progress.done}, {"total", progress.total}, {"unit", progress.unit}, {"line", progress.line}});
+    });
+  };
 }
 
 void Session::open_output(NodeRun& node) {

@@ -105,6 +105,8 @@ json parse_request(std::string_view text, std::size_t fd_count) {
   return request;
 }
 
+std::string text_of(const json& message) { return message.dump(-1, ' ', false, json::error_handler_t::replace); }
+
 const char* name_of(plane::FrameType type) noexcept {
   switch (type) {
     case plane::FrameType::none: return "any";

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <nlohmann/json.hpp>
+#include <string>
 #include <string_view>
 
 #include "plane/port.hpp"
@@ -15,6 +16,7 @@ inline constexpr unsigned kControlVersion = 1;  // of requests and their answers
 
 nlohmann::json parse_node_message(std::string_view text, std::size_t fd_count);
 nlohmann::json parse_request(std::string_view text, std::size_t fd_count);
+std::string text_of(const nlohmann::json&);  // on one line; bytes that are no UTF-8 are replaced
 const char* name_of(plane::FrameType) noexcept;  // "audio"; "any" for none
 const char* name_of(plane::WhenFull) noexcept;
 

@@ -7,8 +7,8 @@
 // node goes back to where it was. One that doesn't come to the end of its frame within the grace period is killed, and that frame given again; a thread can't
 // be killed: it is waited for.
 #include <algorithm>
-#include <array>
 
+#include "runtime/endings.hpp"
 #include "runtime/session.hpp"
 
 namespace hawse::runtime {
@@ -17,12 +17,6 @@ namespace {
 using pipeline::ExecutorKind;
 
 constexpr std::int64_t kChangeSettlesNs = 100'000'000;
-
-std::optional<ExecutorKind> kind_of(const std::string& text) {
-  constexpr std::array kKinds = {ExecutorKind::thread, ExecutorKind::process, ExecutorKind::container};
-  const auto found = std::ranges::find_if(kKinds, [&](ExecutorKind kind) { return text == pipeline::to_string(kind); });
-  return found == kKinds.end() ? std::nullopt : std::optional(*found);
-}
 
 }  // namespace
 
@@ -34,7 +28,7 @@ void Session::answer_replace(Control::Client& client, const json& request) {
   if (node->state != State::running && node->state != State::backing_off)
     return client.fail(node->id + " is still " + to_string(node->state), "try again once it runs");
   const std::string text = request.value("executor", pipeline::to_string(node->spec->executor));
-  const auto kind = kind_of(text);
+  const auto kind = pipeline::executor_kind(text);
   if (!kind) return client.fail("there is no executor '" + text + "'", "it is one of thread, process, container");
   const bool moves = *kind != node->spec->executor;
   if (moves && !options_.moved) return client.fail("the nodes of this session stay where they are", "only those of `hawse run` can move");
@@ -79,11 +73,7 @@ Session::Place Session::make_place(NodeRun& node, ExecutorKind kind) {
   };
   if (place.spec == nullptr || ends_of(*pipeline) != ends_of(pipeline_))
     throw Error(ErrorCode::usage, "read " + pipeline_.file.string(), "its edges have changed since the start of this session", "start the pipeline again");
-  place.prepared = executors_.of(kind).prepare(*place.spec, [this, &node](const executor::Progress& progress) {
-    loop_.post([this, &node, progress] {
-      emit("progress", node.id, {{"what", progress.what}, {"done", progress.done}, {"total", progress.total}, {"unit", progress.unit}, {"line", progress.line}});
-    });
-  });
+  place.prepared = executors_.of(kind).prepare(*place.spec, report_for(node));
   return place;
 }
 
@@ -134,8 +124,7 @@ void Session::move_back(NodeRun& node, json failure) {
   not_replaced(node, "is back where it was: " + text, failure.value("hint", ""));
   failure["attempt"] = failure["attempts"] = 1;
   failure["restarting"] = true;
-  failure["tail"] = json::array();
-  for (const auto& line : node.tail) failure["tail"].push_back(line);
+  failure["tail"] = tail_of(node.tail);
   emit("failure", node.id, std::move(failure));
   swap_place(node, *std::exchange(node.before, std::nullopt));
   node.before.reset();

@@ -17,8 +17,6 @@ constexpr std::size_t kBatchBytes = 56 << 10;   // of log lines in a message, wh
 constexpr std::size_t kCutBytes = 8 << 10;      // what is shown of a line that doesn't fit one alone: escaped it may be six times as long
 constexpr int kLinesLookedAt = 4096;            // in one go, however few of them are wanted
 
-std::string text_of(const json& value) { return value.dump(-1, ' ', false, json::error_handler_t::replace); }
-
 json line_json(const LogLine& line) {
   json out = {{"node", line.node}, {"number", line.number}, {"stream", line.stream}, {"time_ns", line.time_ns}, {"text", line.text}};
   if (!line.level.empty()) out["level"] = line.level;

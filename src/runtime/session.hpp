@@ -217,6 +217,7 @@ class Session {
   void launch(NodeRun&);
   void launched(NodeRun&, std::shared_ptr<executor::Instance>);
   void on_started(NodeRun&);
+  executor::Report report_for(NodeRun&);
   void open_output(NodeRun&);
   void listen();
   void accept_connections();

@@ -148,4 +148,17 @@ struct Reader {
   }
 };
 
+inline void attach(Writer& writer, int link, const Reader& reader, std::uint32_t queue, WhenFull when_full, std::uint32_t index = 0) {
+  model::check(writer.port.set_link(index, link, reader.door.fd, queue, when_full) == Status::ok, "set_link");
+}
+
+// A link that both are connected to, and whose words are followed.
+inline int join(Writer& writer, Reader& reader, const Follow& what, std::uint32_t queue, WhenFull when_full, std::uint32_t index = 0) {
+  const int link = create_link(queue, when_full);
+  follow_link(link, what);
+  reader.connect(link, writer);
+  attach(writer, link, reader, queue, when_full, index);
+  return link;
+}
+
 }  // namespace hawse::plane

@@ -21,14 +21,9 @@ struct Ring final : model::Model {
   static constexpr Follow kFollow{};
   Writer writer{Slots, kFollow};
   Reader reader{kFollow};
-  int link = create_link(Queue, Policy);
+  int link = join(writer, reader, kFollow, Queue, Policy);
   std::uint64_t sent = 0;
 
-  Ring() {
-    follow_link(link, kFollow);
-    reader.connect(link, writer);
-    model::check(writer.port.set_link(0, link, reader.door.fd, Queue, Policy) == Status::ok, "set_link");
-  }
   void thread(unsigned index) override {
     if (index == 0)
       for (int i = 0; i < Sends; ++i) sent += writer.send() == Status::ok;
@@ -53,11 +48,8 @@ struct Sizes final : model::Model {
   std::uint64_t sent = 0;
 
   Sizes() {
-    const int link = create_link(1, WhenFull::drop_oldest);
-    follow_link(link, kFollow);
-    reader.connect(link, writer);
+    join(writer, reader, kFollow, 1, WhenFull::drop_oldest);
     model::check(reader.link.add_arena(writer.add_large(2), 2, kLargeBytes, 2) == Status::ok, "add_arena");
-    model::check(writer.port.set_link(0, link, reader.door.fd, 1, WhenFull::drop_oldest) == Status::ok, "set_link");
   }
   void thread(unsigned index) override {
     if (index == 0) {
@@ -82,12 +74,7 @@ struct Pool final : model::Model {
   std::uint64_t sent = 0;
 
   Pool() {
-    for (std::uint32_t i = 0; i < 2; ++i) {
-      const int link = create_link(2, WhenFull::block);
-      follow_link(link, kFollow);
-      readers[i].connect(link, writer);
-      model::check(writer.port.set_link(i, link, readers[i].door.fd, 2, WhenFull::block) == Status::ok, "set_link");
-    }
+    for (std::uint32_t i = 0; i < 2; ++i) join(writer, readers[i], kFollow, 2, WhenFull::block, i);
   }
   void thread(unsigned index) override {
     if (index == 2)
@@ -116,10 +103,7 @@ struct Sleep final : model::Model {
   std::uint64_t sent = 0;
 
   Sleep() {
-    const int link = create_link(Queue, Policy);
-    follow_link(link, kFollow);
-    reader.connect(link, writer);
-    model::check(writer.port.set_link(0, link, reader.door.fd, Queue, Policy) == Status::ok, "set_link");
+    join(writer, reader, kFollow, Queue, Policy);
   }
   void thread(unsigned index) override { index == 0 ? write() : read(); }
   void write() {
@@ -162,10 +146,7 @@ struct ReaderGoes final : model::Model {
   Reader reader{kFollow};
 
   ReaderGoes() {
-    const int link = create_link(1, WhenFull::block);
-    follow_link(link, kFollow);
-    reader.connect(link, writer);
-    model::check(writer.port.set_link(0, link, reader.door.fd, 1, WhenFull::block) == Status::ok, "set_link");
+    join(writer, reader, kFollow, 1, WhenFull::block);
   }
   void thread(unsigned index) override {
     if (index == 0) {
@@ -195,10 +176,7 @@ struct Flush final : model::Model {
   bool heard = false;
 
   Flush() {
-    const int link = create_link(2, WhenFull::block);
-    follow_link(link, kFollow);
-    reader.connect(link, writer);
-    model::check(writer.port.set_link(0, link, reader.door.fd, 2, WhenFull::block) == Status::ok, "set_link");
+    join(writer, reader, kFollow, 2, WhenFull::block);
   }
   void thread(unsigned index) override {
     if (index == 1) {
@@ -240,10 +218,7 @@ struct FlushWakes final : model::Model {
   Reader reader{kFollow};
 
   FlushWakes() {
-    const int link = create_link(1, WhenFull::block);
-    follow_link(link, kFollow);
-    reader.connect(link, writer);
-    model::check(writer.port.set_link(0, link, reader.door.fd, 1, WhenFull::block) == Status::ok, "set_link");
+    join(writer, reader, kFollow, 1, WhenFull::block);
   }
   void thread(unsigned index) override {
     if (index == 0) return writer.port.flush(7);
@@ -266,11 +241,8 @@ struct ReaderDies final : model::Model {
   std::uint64_t sent = 0;
 
   ReaderDies() {
-    const int link = create_link(kQueue, WhenFull::block);
-    follow_link(link, kFollow);
+    join(writer, reader, kFollow, kQueue, WhenFull::block);
     follow_link(next_link, kFollow);
-    reader.connect(link, writer);
-    model::check(writer.port.set_link(0, link, reader.door.fd, kQueue, WhenFull::block) == Status::ok, "set_link");
   }
   void thread(unsigned index) override {
     if (index == 0) {
@@ -291,7 +263,7 @@ struct ReaderDies final : model::Model {
   }
   void replace() {
     replaced = true;
-    model::check(writer.port.set_link(0, next_link, replacement.door.fd, kQueue, WhenFull::block) == Status::ok, "set_link");
+    attach(writer, next_link, replacement, kQueue, WhenFull::block);
   }
   void at_end() override {
     if (dead && !replaced) replace();
@@ -322,15 +294,15 @@ struct Adopt final : model::Model {
     follow_link(next_link, kFollow);
     reader.connect(link, writer);
     replacement.connect(next_link, writer);
-    bool good = writer.port.set_link(0, link, reader.door.fd, kQueue, WhenFull::block) == Status::ok && writer.send() == Status::ok;
+    attach(writer, link, reader, kQueue, WhenFull::block);
     Received held;
-    good = good && reader.link.receive(&held) == Status::ok && writer.send() == Status::ok;
+    const bool good = writer.send() == Status::ok && reader.link.receive(&held) == Status::ok && writer.send() == Status::ok;
     model::check(good, "one frame is held, and one unread");
   }
   void thread(unsigned index) override {
     if (index == 0) {
       OutputPort* const output = &writer.port;
-      model::check(writer.port.set_link(0, next_link, replacement.door.fd, kQueue, WhenFull::block) == Status::ok, "set_link");
+      attach(writer, next_link, replacement, kQueue, WhenFull::block);
       while (Waits && writer.send() != Status::ok) wait(writer.door.bell, {&output, 1, nullptr, 0}, false, true, nullptr, -1);
       writer.port.end(LinkState::ended);
       return;
@@ -354,18 +326,15 @@ struct WriterDies final : model::Model {
   static constexpr Follow kFollow{.closing = true};
   Writer writer{3, kFollow}, replacement{2, kFollow};
   Reader reader{kFollow};
-  int link = create_link(2, WhenFull::block), next_link = create_link(2, WhenFull::block);
+  int link = join(writer, reader, kFollow, 2, WhenFull::block), next_link = create_link(2, WhenFull::block);
   model::Message died;
   bool dead = false, connected = false;
   std::uint64_t sent = 0, sent_again = 0;
 
   WriterDies() {
-    follow_link(link, kFollow);
     follow_link(next_link, kFollow);
-    reader.connect(link, writer);
-    model::check(writer.port.set_link(0, link, reader.door.fd, 2, WhenFull::block) == Status::ok, "set_link");
     replacement.port.set_next_sequence(8);
-    model::check(replacement.port.set_link(0, next_link, reader.door.fd, 2, WhenFull::block) == Status::ok, "set_link");
+    attach(replacement, next_link, reader, 2, WhenFull::block);
   }
   void thread(unsigned index) override {
     if (index == 1) {
@@ -406,15 +375,10 @@ struct BothDie final : model::Model {
   static constexpr Follow kFollow{.closing = true, .leases = true};
   Writer writer{2, kFollow};
   Reader reader{kFollow}, replacement{kFollow};
-  int link = create_link(2, WhenFull::block);
+  int link = join(writer, reader, kFollow, 2, WhenFull::block);
   bool reader_died = false;
   std::uint64_t sent = 0;
 
-  BothDie() {
-    follow_link(link, kFollow);
-    reader.connect(link, writer);
-    model::check(writer.port.set_link(0, link, reader.door.fd, 2, WhenFull::block) == Status::ok, "set_link");
-  }
   void thread(unsigned index) override {
     const auto write = [](void* self) {
       auto& model = *static_cast<BothDie*>(self);
