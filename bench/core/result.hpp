@@ -22,7 +22,7 @@ enum class Role : std::uint8_t {
   peer,   // another system that does the same work
   floor,  // what the machine itself needs: a futex, the touching of memory, `python -c "import numpy"`
 };
-enum class Wait : std::uint8_t { none, polling, sleeping };
+enum class Wait : std::uint8_t { none, polling, sleeping, adaptive };  // adaptive: a look where that mostly pays, then sleep (a node's default)
 enum class Payload : std::uint8_t { none, untouched, written_and_read };
 enum class Better : std::uint8_t { less, more };
 enum class Statistic : std::uint8_t { median, mean, p99, p999, sum_of_phases };

@@ -16,7 +16,7 @@ struct Words;  // in the order of the enumeration
 // clang-format off
 template <> struct Words<Placement> { static constexpr std::array all = {"any", "near", "far", "moved"}; };
 template <> struct Words<Role> { static constexpr std::array all = {"ours", "peer", "floor"}; };
-template <> struct Words<Wait> { static constexpr std::array all = {"none", "polling", "sleeping"}; };
+template <> struct Words<Wait> { static constexpr std::array all = {"none", "polling", "sleeping", "adaptive"}; };
 template <> struct Words<Payload> { static constexpr std::array all = {"none", "untouched", "written_and_read"}; };
 template <> struct Words<Better> { static constexpr std::array all = {"less", "more"}; };
 template <> struct Words<Statistic> { static constexpr std::array all = {"median", "mean", "p99", "p999", "sum_of_phases"}; };

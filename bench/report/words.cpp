@@ -68,7 +68,15 @@ const char* name_of(Placement placement) {
   return "";
 }
 
-const char* name_of(Wait wait) { return wait == Wait::polling ? "polling" : wait == Wait::sleeping ? "sleeping" : ""; }
+const char* name_of(Wait wait) {
+  switch (wait) {
+    case Wait::polling: return "polling";
+    case Wait::sleeping: return "sleeping";
+    case Wait::adaptive: return "adaptive spin";
+    case Wait::none: break;
+  }
+  return "";
+}
 
 const char* name_of(Payload payload) {
   return payload == Payload::untouched ? "untouched" : payload == Payload::written_and_read ? "written and read" : "";

@@ -25,8 +25,8 @@ SeriesSpec series(const std::string& key, const char* variant, const char* unit,
   return {.key = key, .variant = variant, .role = Role::ours, .unit = unit, .wait = wait, .payload = payload, .x = {}, .x_name = "", .phase_of = ""};
 }
 
-std::unique_ptr<LivePipeline> hop(const std::string& nodes, const char* executor, const json& warm_up) {
-  auto pipeline = std::make_unique<LivePipeline>(nodes + "/hop.yaml", std::map<std::string, std::string>{{"executor", executor}});
+std::unique_ptr<LivePipeline> hop(const std::string& nodes, std::map<std::string, std::string> variables, const json& warm_up) {
+  auto pipeline = std::make_unique<LivePipeline>(nodes + "/hop.yaml", variables);
   pipeline->ask(warm_up);
   return pipeline;
 }
@@ -46,7 +46,7 @@ void measure_latency(Pass& pass) {
   std::array<std::unique_ptr<LivePipeline>, 2> pipelines;
   for (const std::size_t i : kStartOrder)
     pipelines[i] = made_for(pass, {latency_key(kExecutors[i], kModes[0]), latency_key(kExecutors[i], kModes[1])},
-                            [&] { return hop(nodes, kExecutors[i], {{"mode", "round_trip"}, {"count", 200}, {"bytes", 64}}); });
+                            [&] { return hop(nodes, {{"executor", kExecutors[i]}, {"spin", "0ns"}, {"cpu", "0"}}, {{"mode", "round_trip"}, {"count", 200}, {"bytes", 64}}); });
   std::vector<std::function<void()>> calls;
   for (const Mode& mode : kModes)
     for (std::size_t i = 0; i < 2; ++i)
@@ -62,8 +62,8 @@ RowSpec latency() {
   spec.row = {.id = "nodes/container-latency",
               .group = "Container against native",
               .title = "Latency, 64 B",
-              .measured = "A C++ process sends to a node and has the answer back; the node is a process, or the same program in a container. One frame at a time, both sides sleeping. One way: until the "
-                          "node has it, by the same clock.",
+              .measured = "A C++ process sends to a node and has the answer back; the node is a process, or the same program in a container. One frame at a time; both sides sleep, without a look before, and share one "
+                          "core: on two, where the scheduler happens to put each process decides more than all else. One way: until the node has it, by the same clock.",
               .better = Better::less,
               .targets = {},
               .missing = "",
@@ -85,7 +85,7 @@ void measure_throughput(Pass& pass) {
   const std::string nodes = lay_out_nodes(pass.folder());
   const json burst = {{"mode", "stream"}, {"count", kStreamFrames}, {"bytes", kMiB}};
   std::array<std::unique_ptr<LivePipeline>, 2> pipelines;
-  for (const std::size_t i : kStartOrder) pipelines[i] = made_for(pass, {kExecutors[i]}, [&] { return hop(nodes, kExecutors[i], burst); });
+  for (const std::size_t i : kStartOrder) pipelines[i] = made_for(pass, {kExecutors[i]}, [&] { return hop(nodes, {{"executor", kExecutors[i]}}, burst); });
   std::vector<std::function<void()>> calls;
   for (std::size_t i = 0; i < 2; ++i)
     if (pipelines[i]) calls.emplace_back([&, i] { pass.measure(kExecutors[i], [&] { return pipelines[i]->ask(burst); }); });
@@ -109,7 +109,7 @@ RowSpec throughput() {
   row.measured = "A C++ process fills 500 frames of 1 MiB and sends them as fast as the edge takes them; a node sums every word of each: a process, or the same program in a container. From the first "
                  "fill to the last sum.";
   row.better = Better::more;
-  RowSpec spec = compared(std::move(row), "B/s", Wait::sleeping, Payload::written_and_read);
+  RowSpec spec = compared(std::move(row), "B/s", Wait::adaptive, Payload::written_and_read);
   for (SeriesSpec& each : spec.series) each.operations_per_sample = kStreamFrames;
   spec.placement = true;
   spec.seconds_a_pass = 2;

@@ -17,8 +17,8 @@ using nlohmann::json;
 
 constexpr std::size_t kMiB = 1u << 20;
 
-std::unique_ptr<LivePipeline> started(const std::string& manifest, const json& warm_up) {
-  auto pipeline = std::make_unique<LivePipeline>(manifest);
+std::unique_ptr<LivePipeline> started(const std::string& manifest, const json& warm_up, const std::map<std::string, std::string>& variables = {}) {
+  auto pipeline = std::make_unique<LivePipeline>(manifest, variables);
   pipeline->ask(warm_up);
   return pipeline;
 }
@@ -32,22 +32,32 @@ struct Ends {  // who, waiting how, with what payload
   Payload payload;
 };
 constexpr Ends kEnds[] = {
-    {"hawse", Role::ours, Wait::sleeping, Payload::untouched},
+    {"hawse", Role::ours, Wait::adaptive, Payload::untouched},
     {"hawse, polling", Role::ours, Wait::polling, Payload::untouched},
+    {"hawse, sleeping", Role::ours, Wait::sleeping, Payload::untouched},
     {"iceoryx2, polling", Role::peer, Wait::polling, Payload::untouched},
     {"iceoryx2, sleeping", Role::peer, Wait::sleeping, Payload::untouched},
-    {"hawse, written", Role::ours, Wait::sleeping, Payload::written_and_read},
+    {"hawse, written", Role::ours, Wait::adaptive, Payload::written_and_read},
     {"iceoryx2, polling, written", Role::peer, Wait::polling, Payload::written_and_read},
     {"iceoryx2, sleeping, written", Role::peer, Wait::sleeping, Payload::written_and_read},
 };
 
+struct Ours {
+  std::string key, file;
+  std::map<std::string, std::string> variables;
+};
+const Ours kOurs[] = {{"hawse, written", "/ping_written.yaml", {}},
+                      {"hawse", "/ping.yaml", {}},
+                      {"hawse, polling", "/ping.yaml", {{"spin", "5ms"}}},  // far above a round trip, and over soon after a burst
+                      {"hawse, sleeping", "/ping.yaml", {{"spin", "0ns"}}}};
+
 void measure_round_trip(Pass& pass) {
   const std::string nodes = lay_out_nodes(pass.folder());
   const std::size_t count = pass.samples(200, 1000), warm_up = 50;
-  pass.missing("hawse, polling", "nodes of this version sleep; they have no polling setting");
   // Packages first: a session that can't be prepared ends every process that this one has started so far.
-  const auto written = made_for(pass, {"hawse, written"}, [&] { return started(nodes + "/ping_written.yaml", {{"count", warm_up}, {"bytes", kMiB}}); });
-  const auto ping = made_for(pass, {"hawse"}, [&] { return started(nodes + "/ping.yaml", {{"count", warm_up}, {"bytes", kMiB}}); });
+  std::map<std::string, std::unique_ptr<LivePipeline>> ours;
+  for (const auto& [key, file, variables] : kOurs)
+    ours[key] = made_for(pass, {key}, [&] { return started(nodes + file, {{"count", warm_up}, {"bytes", kMiB}}, variables); });
   const auto peer = made_for(pass, {"iceoryx2, polling", "iceoryx2, sleeping", "iceoryx2, polling, written", "iceoryx2, sleeping, written"}, [&] {
     auto wheel = std::make_unique<Iceoryx2Wheel>(nodes, pass.folder() + "/iceoryx2");
     wheel->round_trips(warm_up, kMiB, false, false);
@@ -60,8 +70,8 @@ void measure_round_trip(Pass& pass) {
       if (ends.role == Role::peer && peer) {
         pass.version(ends.key, peer->versions());
         pass.measure(ends.key, [&] { return peer->round_trips(count, kMiB, ends.wait == Wait::polling, touches); });
-      } else if (ends.role == Role::ours && ends.wait == Wait::sleeping) {
-        if (const auto& ours = touches ? written : ping) pass.measure(ends.key, [&] { return ours->ask({{"count", count}, {"bytes", kMiB}}); });
+      } else if (ends.role == Role::ours && ours[ends.key]) {
+        pass.measure(ends.key, [&] { return ours[ends.key]->ask({{"count", count}, {"bytes", kMiB}}); });
       }
     });
   }
@@ -76,8 +86,8 @@ RowSpec round_trip() {
               .measured = "Round trip between two Python processes, timed by the first from before it builds the frame to the receipt of the answer, a frame of the same size. Untouched: one word is "
                           "written and checked. Written: NumPy fills every frame and sums it at the other end, both ways.",
               .better = Better::less,
-              .targets = {{"≤ iceoryx2's wheel, polling", "hawse", Statistic::median, Target::Relation::at_most, 1, "iceoryx2, polling"},
-                          {"sleeping: ≤ iceoryx2's wheel, sleeping", "hawse", Statistic::median, Target::Relation::at_most, 1, "iceoryx2, sleeping"}},
+              .targets = {{"≤ iceoryx2's wheel, polling", "hawse, polling", Statistic::median, Target::Relation::at_most, 1, "iceoryx2, polling"},
+                          {"sleeping: ≤ iceoryx2's wheel, sleeping", "hawse, sleeping", Statistic::median, Target::Relation::at_most, 1, "iceoryx2, sleeping"}},
               .missing = "",
               .series = {},
               .facts = {}};
@@ -114,7 +124,7 @@ std::size_t frames(const Pass& pass, const Size& size) { return pass.samples(siz
 
 void measure_ours(Pass& pass, const std::string& nodes) {
   const auto stream = made_for(pass, {ours("64 B"), ours("1 MiB"), ours("40 MiB")},
-                               [&] { return started(nodes + "/stream.yaml", {{"count", 3}, {"bytes", kSizes[2].bytes}, {"gap_ns", 1'000'000}}); });
+                               [&] { return started(nodes + "/stream.yaml", {{"count", 3}, {"bytes", kSizes[2].bytes}, {"gap_ns", 1'000'000}}, {{"spin", "0ns"}}); });
   if (!stream) return;
   for (const Size& size : kSizes)
     pass.measure(ours(size.name), [&] { return stream->ask({{"count", frames(pass, size)}, {"bytes", size.bytes}, {"gap_ns", size.gap_ns}}); });
@@ -241,7 +251,7 @@ RowSpec rate() {
               .facts = {}};
   for (const Rate& each : kRates) {
     const auto add = [&](const std::string& key, const char* variant, Role role, std::size_t count) {
-      spec.series.push_back({.key = key, .variant = variant, .role = role, .unit = "1/s", .wait = Wait::sleeping, .payload = Payload::untouched, .x = static_cast<double>(each.bytes),
+      spec.series.push_back({.key = key, .variant = variant, .role = role, .unit = "1/s", .wait = role == Role::ours ? Wait::adaptive : Wait::sleeping, .payload = Payload::untouched, .x = static_cast<double>(each.bytes),
                              .x_name = "frame bytes", .phase_of = "", .operations_per_sample = static_cast<std::uint32_t>(count)});
     };
     add(ours(each.name), "hawse", Role::ours, each.count);

@@ -6,6 +6,7 @@
 //   {"mode": "round_trip" | "one_way", "count": n, "bytes": b}  one frame at a time: ns until it is back, or until the last relay had it
 //   {"mode": "stream", "count": n, "bytes": b}                  n frames, every word written by the head and read by the relay: [bytes a second]
 // Frames are int64 words; times are CLOCK_MONOTONIC, which processes and containers of a machine share. Linked statically, so that the same file runs in any container.
+#include <sched.h>
 #include <time.h>
 
 #include <algorithm>
@@ -14,6 +15,7 @@
 #include <nlohmann/json.hpp>
 #include <numeric>
 #include <stdexcept>
+#include <system_error>
 
 namespace {
 
@@ -30,6 +32,14 @@ std::int64_t now_ns() {
 }
 
 class Stage : public hawse::Node {
+  void setup(const hawse::Params& params) override {
+    if (params.integer("cpu") < 0) return;
+    cpu_set_t only;
+    CPU_ZERO(&only);
+    CPU_SET(static_cast<std::size_t>(params.integer("cpu")), &only);
+    if (::sched_setaffinity(0, sizeof only, &only) != 0) throw std::system_error(errno, std::generic_category(), "sched_setaffinity");
+  }
+
   void process(const hawse::Input& in) override {
     const std::int64_t now = now_ns();
     if (in.frame.info().type == hawse::FrameType::json) return begin(nlohmann::json::parse(in.frame.text()));
@@ -106,4 +116,5 @@ class Stage : public hawse::Node {
 
 }  // namespace
 
-HAWSE_PROGRAM(Stage, R"({"doc": "Head or relay of the benchmark.", "inputs": {"in": "any"}, "outputs": {"out": "tensor", "samples": "tensor"}})")
+HAWSE_PROGRAM(Stage, R"({"doc": "Head or relay of the benchmark.", "inputs": {"in": "any"}, "outputs": {"out": "tensor", "samples": "tensor"},
+                         "params": {"cpu": {"type": "int", "default": -1, "doc": "the one that it runs on; -1: any"}}})")
