@@ -13,7 +13,7 @@
 namespace hawse::runtime {
 namespace {
 
-constexpr std::int64_t kLookNs = 50'000'000;
+constexpr std::int64_t kLimitsLookNs = 50'000'000;
 constexpr std::int64_t kDiesNs = 30'000'000;  // a node that was killed itself is seen to be dead well before
 constexpr std::int64_t kTellAgainNs = 10'000'000'000;
 
@@ -41,7 +41,7 @@ void Session::tell_limit(NodeRun& node, const char* limit, const std::string& te
 
 void Session::watch_limits(NodeRun& node) {
   node.met.seen = {};
-  if (has_limits(node.spec->limits) && !limits_timer_) limits_timer_ = loop_.after(kLookNs, [this] { look_at_all_limits(); });
+  if (has_limits(node.spec->limits) && !limits_timer_) limits_timer_ = loop_.after(kLimitsLookNs, [this] { look_at_all_limits(); });
 }
 
 void Session::look_at_all_limits() {
@@ -52,7 +52,7 @@ void Session::look_at_all_limits() {
     look_at_limits(*node, node->instance->usage());
   }
   limits_timer_.reset();
-  if (any) limits_timer_ = loop_.after(kLookNs, [this] { look_at_all_limits(); });
+  if (any) limits_timer_ = loop_.after(kLimitsLookNs, [this] { look_at_all_limits(); });
 }
 
 void Session::look_at_limits(NodeRun& node, const executor::Usage& usage) {

@@ -11,7 +11,7 @@ namespace hawse::runtime {
 namespace {
 
 constexpr std::uint64_t kMaxQueue = 64;
-constexpr std::int64_t kLookNs = 500'000'000;
+constexpr std::int64_t kTapLookNs = 500'000'000;
 constexpr std::int64_t kStandsStillNs = 3'000'000'000;
 
 }  // namespace
@@ -81,7 +81,7 @@ void Session::send_tap_arena(Tap& tap, const Arena& arena) {
 
 // A command that was stopped, or waits for a terminal, must not keep the writer's slots.
 void Session::look_at_tap(Tap& tap) {
-  tap.watch = loop_.after(kLookNs, [this, &tap] {
+  tap.watch = loop_.after(kTapLookNs, [this, &tap] {
     const std::int64_t now_ns = plane::monotonic_ns();
     const std::uint64_t received = tap.view.reader().frames.load(std::memory_order_relaxed);
     const bool has_nothing = tap.view.unread() == 0 && tap.view.leased() == 0;

@@ -19,7 +19,7 @@ struct Suite {
   const char* debian;
 };
 constexpr Suite kSuites[] = {{"3.9", "bullseye"}, {"3.11", "bookworm"}, {"3.13", "trixie"}};
-constexpr std::size_t kLastLines = 15;
+constexpr std::size_t kBootstrapLines = 15;
 
 const char* suite_of(const std::string& version) {
   for (const auto& [python, debian] : kSuites)
@@ -38,7 +38,7 @@ void run_mmdebstrap(const std::string& suite, const ScopedDir& work, const std::
   try {
     result = run_to_end(options, [&](std::string_view line) {
       last.emplace_back(strip_control(line));
-      if (last.size() > kLastLines) last.pop_front();
+      if (last.size() > kBootstrapLines) last.pop_front();
       if (report) report({.what = what, .unit = "", .line = last.back()});
     }, interrupt);
   } catch (const Error& error) {

@@ -30,7 +30,7 @@ namespace {
 
 constexpr std::int64_t kPullSilence_ns = 20'000'000'000;
 constexpr std::int64_t kNotGivenFor_s = 3600;  // a run doesn't ask again for an hour what no registry gave
-constexpr int kFormat = 1;                        // of the apt images
+constexpr int kImageFormat = 1;                        // of the apt images
 
 // Read by python_of(): version, C library, processor.
 constexpr const char* kProbe =
@@ -80,7 +80,7 @@ std::string dockerfile(const Image& base, const std::string& hash, const std::ve
 std::pair<std::string, std::string> apt_reference(const Image& base, std::vector<std::string>& packages) {
   std::sort(packages.begin(), packages.end());
   packages.erase(std::unique(packages.begin(), packages.end()), packages.end());
-  const std::string hash = sha256_hex(fmt::format("{}\n{}\n{}", kFormat, base.id, fmt::join(packages, "\n"))).substr(0, 16);
+  const std::string hash = sha256_hex(fmt::format("{}\n{}\n{}", kImageFormat, base.id, fmt::join(packages, "\n"))).substr(0, 16);
   return {hash, "hawse/env:" + hash};
 }
 

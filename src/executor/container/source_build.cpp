@@ -22,7 +22,7 @@ namespace fs = std::filesystem;
 
 namespace {
 
-constexpr int kFormat = 1;  // of the wheels: raise it and every wheel is built anew
+constexpr int kWheelFormat = 1;  // of the wheels: raise it and every wheel is built anew
 constexpr const char* kTools[] = {"build", "tomli"};
 constexpr const char* kBuilt = "wheel";
 
@@ -199,7 +199,7 @@ fs::path SourceBuilder::make(const std::string& key, const Image& image, const P
 }
 
 fs::path SourceBuilder::wheel(const Image& image, const PackageTarget& target, const Resolved& package, const std::vector<std::string>& building, const Report& report) {
-  const std::string key = sha256_hex(fmt::format("{}\n{}\n{}\n{}", kFormat, image.id, package.source_sha256, fmt::join(building, "\n"))).substr(0, 32);
+  const std::string key = sha256_hex(fmt::format("{}\n{}\n{}\n{}", kWheelFormat, image.id, package.source_sha256, fmt::join(building, "\n"))).substr(0, 32);
   const FileLock lock(state_ / "store" / "locks" / ("wheel-" + key), engine_.interrupt());
   std::error_code error;
   for (const auto& entry : fs::directory_iterator(state_ / "store" / "wheels" / key, error)) {
