@@ -30,7 +30,9 @@ std::string manifest(const std::string& edges, const std::string& more = "") {
 std::vector<std::string> connect(const std::string& edges, const std::string& more = "") {
   return edges_of(TestProject().load(manifest(edges, more)));
 }
-std::vector<std::string> complain(const std::string& edges, const std::string& more = "") { return TestProject().complaints(manifest(edges, more)); }
+std::vector<std::string> complain_of_edges(const std::string& edges, const std::string& more = "") {
+  return TestProject().complaints(manifest(edges, more));
+}
 
 TEST(Edges, a_chain_is_an_edge_between_each_two_neighbours) {
   EXPECT_THAT(connect("source.audio -> speech -> recognise -> print"),
@@ -60,7 +62,7 @@ TEST(Edges, of_several_that_fit_the_one_that_nothing_uses_yet_is_taken) {
 }
 
 TEST(Edges, several_that_fit_equally_are_refused_with_their_names) {
-  EXPECT_THAT(complain("tick -> split, split -> speech"),
+  EXPECT_THAT(complain_of_edges("tick -> split, split -> speech"),
               ElementsAre(HasSubstr("node 'split' has several outputs that fit | name one: split.left, split.right, split.words")));
 }
 
@@ -84,41 +86,44 @@ TEST(Edges, know_the_type_of_their_frames_where_it_is_a_single_one) {
 }
 
 TEST(Edges, types_must_fit_at_both_ends) {
-  EXPECT_THAT(complain("source.video -> speech"),
+  EXPECT_THAT(complain_of_edges("source.video -> speech"),
               ElementsAre("3:9: source.video -> speech.audio: gives video, takes audio | put a node between that converts, or connect other ports"));
-  EXPECT_THAT(complain("source -> print"),
+  EXPECT_THAT(complain_of_edges("source -> print"),
               ElementsAre(HasSubstr("no output of node 'source' fits the other end of source -> print | outputs: audio (audio), video (video)")));
 }
 
 TEST(Edges, name_nodes_and_ports_that_exist) {
-  EXPECT_THAT(complain("source.audio -> speeech, source.audio -> speech"), ElementsAre("3:25: there is no node 'speeech' | did you mean 'speech'?"));
-  EXPECT_THAT(complain("source.adio -> speech"), ElementsAre("3:9: node 'source' has no output 'adio' | did you mean 'audio'?"));
-  EXPECT_THAT(complain("source.audio -> speech.wave"), ElementsAre("3:25: node 'speech' has no input 'wave' | the only one is 'audio'"));
-  EXPECT_THAT(complain("print -> speech"), ElementsAre(HasSubstr("node 'print' has no outputs | it can only stand at the end of an edge")));
-  EXPECT_THAT(complain("speech -> source"), ElementsAre(HasSubstr("node 'source' has no inputs | it can only stand at the start of an edge")));
+  EXPECT_THAT(complain_of_edges("source.audio -> speeech, source.audio -> speech"),
+              ElementsAre("3:25: there is no node 'speeech' | did you mean 'speech'?"));
+  EXPECT_THAT(complain_of_edges("source.adio -> speech"), ElementsAre("3:9: node 'source' has no output 'adio' | did you mean 'audio'?"));
+  EXPECT_THAT(complain_of_edges("source.audio -> speech.wave"), ElementsAre("3:25: node 'speech' has no input 'wave' | the only one is 'audio'"));
+  EXPECT_THAT(complain_of_edges("print -> speech"), ElementsAre(HasSubstr("node 'print' has no outputs | it can only stand at the end of an edge")));
+  EXPECT_THAT(complain_of_edges("speech -> source"),
+              ElementsAre(HasSubstr("node 'source' has no inputs | it can only stand at the start of an edge")));
 }
 
 TEST(Edges, that_cannot_be_read_are_reported) {
-  EXPECT_THAT(complain("tick"), ElementsAre("3:9: 'tick' connects nothing | write an edge as 'a.port -> b'"));
-  EXPECT_THAT(complain("'tick -> '"), ElementsAre(HasSubstr("an edge without a node at one end")));
-  EXPECT_THAT(complain("tick -> open:in"),
+  EXPECT_THAT(complain_of_edges("tick"), ElementsAre("3:9: 'tick' connects nothing | write an edge as 'a.port -> b'"));
+  EXPECT_THAT(complain_of_edges("'tick -> '"), ElementsAre(HasSubstr("an edge without a node at one end")));
+  EXPECT_THAT(complain_of_edges("tick -> open:in"),
               ElementsAre("3:17: 'open:in' isn't the end of an edge | write node.port, or just node where only one port fits"));
-  EXPECT_THAT(complain("5"), ElementsAre(HasSubstr("there are no nodes"), HasSubstr("an edge is a chain or a mapping; this is the number 5")));
-  EXPECT_THAT(complain("{from: tick}"), ElementsAre(HasSubstr("'to' is missing in this edge")));
-  EXPECT_THAT(complain("{from: tick, to: []}"), ElementsAre(HasSubstr("'to' in this edge must be a port")));
+  EXPECT_THAT(complain_of_edges("5"),
+              ElementsAre(HasSubstr("there are no nodes"), HasSubstr("an edge is a chain or a mapping; this is the number 5")));
+  EXPECT_THAT(complain_of_edges("{from: tick}"), ElementsAre(HasSubstr("'to' is missing in this edge")));
+  EXPECT_THAT(complain_of_edges("{from: tick, to: []}"), ElementsAre(HasSubstr("'to' in this edge must be a port")));
 }
 
 TEST(Edges, queue_and_policy_are_checked) {
-  EXPECT_THAT(complain("{from: tick, to: print, queue: 0}"),
+  EXPECT_THAT(complain_of_edges("{from: tick, to: print, queue: 0}"),
               ElementsAre(HasSubstr("'queue' in this edge must be a whole number from 1 to 8192; it is the number 0")));
-  EXPECT_THAT(complain("{from: tick, to: print, queue: 8193}"), ElementsAre(HasSubstr("from 1 to 8192")));
+  EXPECT_THAT(complain_of_edges("{from: tick, to: print, queue: 8193}"), ElementsAre(HasSubstr("from 1 to 8192")));
   EXPECT_THAT(
-      complain("{from: tick, to: print, when_full: drop_newst}"),
+      complain_of_edges("{from: tick, to: print, when_full: drop_newst}"),
       ElementsAre(HasSubstr("must be one of block, drop_oldest, drop_newest, latest; it is text 'drop_newst' | did you mean 'drop_newest'?")));
 }
 
 TEST(Edges, the_same_one_twice_is_refused) {
-  EXPECT_THAT(complain("tick -> print, {from: tick.out, to: print.text, queue: 3}"),
+  EXPECT_THAT(complain_of_edges("tick -> print, {from: tick.out, to: print.text, queue: 3}"),
               ElementsAre(HasSubstr("the edge tick.out -> print.text stands here a second time")));
 }
 
@@ -130,18 +135,18 @@ TEST(Edges, more_than_ten_thousand_are_refused) {
 }
 
 TEST(Cycles, are_refused_with_the_nodes_in_their_order) {
-  EXPECT_THAT(complain("speech -> again, again -> open, open -> speech"),
+  EXPECT_THAT(complain_of_edges("speech -> again, again -> open, open -> speech"),
               ElementsAre(HasSubstr("the edges form a cycle: open -> speech -> again -> open | if that is meant, write the edge that leads back as "
                                     "{from: open, to: speech, feedback: true}")));
-  EXPECT_THAT(complain("open -> open"), ElementsAre(HasSubstr("the edges form a cycle: open -> open")));
+  EXPECT_THAT(complain_of_edges("open -> open"), ElementsAre(HasSubstr("the edges form a cycle: open -> open")));
 }
 
 TEST(Cycles, that_an_edge_says_is_meant_are_fine) {
-  EXPECT_THAT(complain("speech -> again, again -> open, {from: open, to: speech, feedback: true}"), IsEmpty());
+  EXPECT_THAT(complain_of_edges("speech -> again, again -> open, {from: open, to: speech, feedback: true}"), IsEmpty());
 }
 
 TEST(Cycles, are_each_reported) {
-  EXPECT_THAT(complain("speech -> again, again -> speech, open.a -> open.b"),
+  EXPECT_THAT(complain_of_edges("speech -> again, again -> speech, open.a -> open.b"),
               ElementsAre(HasSubstr("again -> speech -> again"), HasSubstr("open -> open")));
 }
 
@@ -152,10 +157,10 @@ TEST(Connections, a_node_without_any_is_refused) {
 }
 
 TEST(Connections, an_input_without_one_is_refused_unless_it_is_optional) {
-  EXPECT_THAT(complain("tick -> mix.left, mix -> speech"),
+  EXPECT_THAT(complain_of_edges("tick -> mix.left, mix -> speech"),
               ElementsAre(HasSubstr("input 'right' of node 'mix' isn't connected | add an edge to mix.right")));
-  EXPECT_THAT(complain("tick -> hint.audio"), IsEmpty());
-  EXPECT_THAT(complain("source.audio -> sink"), IsEmpty());
+  EXPECT_THAT(complain_of_edges("tick -> hint.audio"), IsEmpty());
+  EXPECT_THAT(complain_of_edges("source.audio -> sink"), IsEmpty());
 }
 
 TEST(Connections, a_node_whose_ports_are_not_known_may_stand_alone) {
@@ -180,12 +185,12 @@ TEST(Application, one_input_may_go_to_several_ports) {
 
 TEST(Application, is_no_name_for_a_node_and_stands_in_no_edge) {
   EXPECT_THAT(TestProject().complaints("version: 1\nnodes: {application: {node: './plain'}}\n"), ElementsAre(HasSubstr("no node can have that id")));
-  EXPECT_THAT(complain("application.mic -> speech", "inputs: {mic: speech}\n"),
+  EXPECT_THAT(complain_of_edges("application.mic -> speech", "inputs: {mic: speech}\n"),
               ElementsAre("3:9: 'application' can't stand in an edge | declare its streams under inputs: and outputs:"));
 }
 
 TEST(Application, what_is_wrong_with_its_entries_is_reported) {
-  EXPECT_THAT(complain("speech -> recognise", "inputs: {mic: speech.x, 5: speech, n: 5, m: {too: speech}}\n"),
+  EXPECT_THAT(complain_of_edges("speech -> recognise", "inputs: {mic: speech.x, 5: speech, n: 5, m: {too: speech}}\n"),
               ElementsAre(HasSubstr("no input 'x'"), HasSubstr("'5' can't be the name of an input or output"), HasSubstr("'n' must name a port"),
                           HasSubstr("'to' is missing in input 'm'"), HasSubstr("unknown key 'too'")));
 }
