@@ -12,13 +12,13 @@
 #include "bench/peers/registry.hpp"
 #include "bench/peers/shared.hpp"
 #include "plane/port.hpp"
+#include "plane/slot_size.hpp"
 
 namespace hawse::bench {
 namespace {
 
 using plane::Status;
 
-constexpr std::uint64_t kPage = 4096;
 constexpr std::uint32_t kArenaId = 0;
 constexpr std::uint64_t kLargeSlotBytes = 16ull << 20;
 
@@ -28,7 +28,7 @@ struct ArenaShape {
   std::uint32_t slots;
 };
 constexpr ArenaShape shape_for(std::uint64_t payload_bytes, std::uint32_t depth) {
-  const std::uint64_t slot_bytes = (payload_bytes + kPage - 1) / kPage * kPage;
+  const std::uint64_t slot_bytes = plane::slot_bytes_for(payload_bytes);
   return {slot_bytes, slot_bytes >= kLargeSlotBytes ? 3 : depth + 4};
 }
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 WHEN_FULL = ("block", "drop_oldest", "drop_newest", "latest")
 _PAGE = 4096
+_SMALL_SLOTS = (128, 1024)  # as src/plane/slot_size.hpp says
 _LARGE_BYTES = 16 << 20
 
 
@@ -105,7 +106,7 @@ class OutPort:
         return self._ask(max(roomy, self.slot_bytes), slots) or (slots > least and self._ask(needed, least))
 
     def _ask(self, slot_bytes: int, slots: int) -> bool:
-        slot_bytes = -(-slot_bytes // _PAGE) * _PAGE
+        slot_bytes = next((small for small in _SMALL_SLOTS if slot_bytes <= small), -(-slot_bytes // _PAGE) * _PAGE)
         self.granted, self.refused = False, ""
         if slots <= 0:
             self.refused = f"an output has at most {_plane.MAX_SLOTS} slots"

@@ -163,7 +163,7 @@ def test_a_blocking_edge_holds_its_writer_back_and_loses_nothing(tmp_path):
         got = [int(frame.text) for _, frame in node.receive_all() if frame.text != "end"]
         assert got == list(range(1, 3001))
         grown = [message for message in node.messages if message["type"] == "grow"]
-        assert [(m["slot_bytes"], m["slots"]) for m in grown] == [(4096, 7)]
+        assert [(m["slot_bytes"], m["slots"]) for m in grown] == [(128, 7)]
 
 
 @pytest.mark.parametrize("when_full", ["drop_oldest", "drop_newest", "latest"])

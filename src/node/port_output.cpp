@@ -14,19 +14,17 @@
 #include "base/text.hpp"
 #include "node/endpoint.hpp"
 #include "node/frames.hpp"
+#include "plane/slot_size.hpp"
 
 namespace hawse::node {
 namespace {
 
 constexpr std::uint64_t kLargeSlotBytes = 16ull << 20;  // from here on slots are counted out more sparingly
 constexpr std::uint64_t kLargeSlots = 8;
-constexpr std::uint64_t kPageBytes = 4096;
 
 // With headroom a quarter more than asked for, so that the next larger frames of a stream fit too.
 std::uint64_t slot_bytes_for(std::uint64_t payload_bytes, bool headroom) {
-  const std::uint64_t least = std::max<std::uint64_t>(payload_bytes, 1);
-  const std::uint64_t wanted = least + (headroom ? least / 4 : 0) + kPageBytes - 1;
-  return wanted / kPageBytes * kPageBytes;
+  return plane::slot_bytes_for(payload_bytes + (headroom ? payload_bytes / 4 : 0));
 }
 
 std::int64_t realtime_ns() {
