@@ -12,6 +12,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <memory>
 
 #include "base/error.hpp"
 
@@ -168,9 +169,8 @@ Sent try_send_message(int socket, std::string_view text, const std::vector<int>&
 }
 
 std::optional<Message> receive_message(int socket, bool dont_wait) {
-  Message message;
-  message.text.resize(kMaxMessageBytes);
-  iovec part{message.text.data(), message.text.size()};
+  const auto text = std::make_unique_for_overwrite<char[]>(kMaxMessageBytes);  // not zeroed: most messages are a thousandth of it
+  iovec part{text.get(), kMaxMessageBytes};
   alignas(cmsghdr) char control[CMSG_SPACE(kMaxMessageFds * sizeof(int))];
   msghdr header{};
   header.msg_iov = &part;
@@ -183,12 +183,12 @@ std::optional<Message> receive_message(int socket, bool dont_wait) {
     if (dont_wait && errno == EAGAIN) return Message{};
     if (errno != EINTR) throw Error::from_errno("receive a message", "");
   }
-  message.fds = take_fds(header);
+  Message message{{}, take_fds(header)};
   if ((header.msg_flags & MSG_TRUNC) != 0) throw Error(ErrorCode::system, "receive a message", "it is longer than 64 KiB");
   if ((header.msg_flags & MSG_CTRUNC) != 0)
     throw Error(ErrorCode::system, "receive a message", "it carries too many descriptors, or this process has too many open");
   if (size == 0) return std::nullopt;
-  message.text.resize(static_cast<std::size_t>(size));
+  message.text.assign(text.get(), static_cast<std::size_t>(size));
   return message;
 }
 
