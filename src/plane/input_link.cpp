@@ -138,6 +138,7 @@ bool Connection::moved_on(std::uint64_t at) const noexcept {
 Place Connection::copy(std::uint64_t at, FrameHeader* header) const noexcept {
   const Descriptor& descriptor = memory.descriptors[at & memory.ring_mask];
   const Place place = unpacked(descriptor.place.load(std::memory_order_acquire));  // [descriptor.words]
+#pragma GCC unroll 12
   for (std::size_t i = 0; i < kHeaderWords; ++i) {
     const std::uint64_t word = descriptor.header[i].load(std::memory_order_acquire);  // [descriptor.words]
     ::memcpy(reinterpret_cast<std::byte*>(header) + 8 * i, &word, 8);

@@ -85,7 +85,7 @@ struct FrameHeader {
   std::uint16_t flags;
   std::uint64_t sequence;     // of the output port, from 1, no gaps
   std::uint64_t payload_bytes;
-  std::int64_t sent_ns;       // CLOCK_MONOTONIC; 0: not noted (of a stream with more than a million frames a second one in eight is)
+  std::int64_t sent_ns;       // CLOCK_MONOTONIC; 0: not noted (of a stream with more than a million frames a second one in 32 is)
   std::int64_t timestamp_ns;  // capture time of the first sample; media time for media, CLOCK_REALTIME otherwise
   std::uint64_t trace_id;     // taken over from the frame that caused this one; 0 = none
   std::int64_t duration_ns;   // 0 where it has none

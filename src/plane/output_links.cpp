@@ -34,6 +34,7 @@ void OutputPort::State::push(WriterLink& link, std::uint32_t number, std::uint16
   const FrameHeader& header = slots[number].header;
   const std::uint64_t at = link.written & link.memory.ring_mask;
   Descriptor& descriptor = link.memory.descriptors[at];
+#pragma GCC unroll 12
   for (std::size_t i = kHeaderWords; i-- > 1;) descriptor.header[i].store(header_word(header, i), std::memory_order_release);  // [descriptor.words]
   descriptor.header[0].store(first_word(header, extra_flags), std::memory_order_release);  // [descriptor.words]
   descriptor.place.store(packed(place(number)), std::memory_order_release);                 // [descriptor.words]

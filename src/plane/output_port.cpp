@@ -12,7 +12,7 @@ constexpr std::uint64_t kWorthCollectingFor = 4096;
 
 // Reading the clock costs a tenth of a fast frame's whole way, on both sides.
 constexpr std::int64_t kFastGap_ns = 1000;
-constexpr std::uint32_t kFastClockEvery = 8;
+constexpr std::uint32_t kFastClockEvery = 32;
 
 }  // namespace
 
