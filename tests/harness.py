@@ -118,7 +118,7 @@ def hawse(*arguments: str | pathlib.Path, **options: typing.Any) -> subprocess.C
 # ---- what a run may leave behind: nothing ------------------------------------------------------------------------------------
 
 RUN_DIR = pathlib.Path(os.environ.get("HAWSE_RUN") or ("/run/hawse" if os.geteuid() == 0 else os.environ.get("XDG_RUNTIME_DIR", "/tmp") + "/hawse"))
-OURS = ("hawse-node", "hawse-guard", "/hawse/init", "hawse/_main.py", "hawse run")
+OURS = ("hawse-node", "hawse-guard", "hawse-keeper", "/hawse/init", "hawse/_main.py", "hawse run")
 
 
 def left_behind() -> dict[str, list[str]]:

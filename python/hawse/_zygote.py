@@ -6,6 +6,8 @@ Invariants. One thread; it waits in recvmsg() for the runtime and for nothing el
     runtime: each is killed with its parent.
 Spare.      Where starts are to come that can't be foreseen (restarts), one node is forked ahead whenever nothing else is asked for: most of a fork's time
     goes into the pages that it copies before the node says a word. It waits, in the zygote's group, for the start that makes it a node.
+Container.  In a container of its own the node's module may leave threads running: then the zygote becomes the node itself, and forks none. What a node leaves
+    there, processes and files in memory, goes with it: the next start finds what the first one found.
 Descriptors. Its own is 3. What else is open was opened by the user's module as it was imported, and its nodes have it as they would without a fork.
 Failure. A module that can't be imported is kept as the exception it gave: every node that is forked fails with it, in the phase `import`.
 """
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 _CONTROL, _STDOUT, _STDERR = 3, 1, 2
+_MEMORY_FOLDERS = ("/tmp", "/dev/shm")  # of a container: its own, and gone with it
 
 
 class _Module:
@@ -113,6 +116,7 @@ class _Zygote:
         self._spare: tuple[int, _socket.socket] | None = None
         self._module: _Module
         self._threads: list[str] = []
+        self._files: dict[str, set[str]] = {}  # what the import has left in folders that are the container's own
 
     def serve(self) -> _host.Host:
         """Returns in the nodes only."""
@@ -120,6 +124,8 @@ class _Zygote:
         self._keeps_spare = message["spare"]
         self._module = _Module(message["entry"], message["path"])
         self._threads = _other_threads()
+        if message["container"]:
+            self._files = {folder: set(os.listdir(folder)) for folder in _MEMORY_FOLDERS if os.access(folder, os.W_OK)}
         _silence()
         import gc
         gc.freeze()  # a node's collector leaves the pages alone that it shares with the others
@@ -132,6 +138,10 @@ class _Zygote:
             message, fds = self._receive()
             if message["type"] == "reap":
                 self._reap(message["number"])
+                if message["sweep"]:
+                    self._sweep()
+            elif message["type"] == "kill":
+                self._kill(message["number"])
             elif message["type"] == "fork":
                 host = self._fork(message, fds)
                 if host is not None:
@@ -147,6 +157,8 @@ class _Zygote:
         """In the node: its host. In the zygote: None."""
         report = _Report(fds[-1])
         process = -1
+        if message["become"] == "always" or (self._threads and message["become"] == "with threads"):
+            return self._become(fds, report)
         if self._threads:
             report.send({"type": "threads", "names": self._threads})
         elif not report.given_up():
@@ -204,6 +216,24 @@ class _Zygote:
         finally:
             connection.close()
 
+    def _become(self, fds: list[int], report: _Report) -> _host.Host:
+        """No fork: this process is the node from here on."""
+        if self._spare is not None:
+            self._spare[1].close()
+        self._take_places(fds)
+        times = {"started_ns": self._module.started_ns, "imported_ns": self._module.imported_ns}
+        if not report.send({"type": "became", "names": self._threads, **times}):
+            os._exit(127)
+        report.close()
+        self._control.detach()
+        return _host.Host(_CONTROL, self._module.load)
+
+    @staticmethod
+    def _take_places(fds: list[int]) -> None:
+        for fd, place in zip(fds, (_CONTROL, _STDOUT, _STDERR)):
+            os.dup2(fd, place)
+            os.close(fd)
+
     def _become_node(self, message: dict[str, Any], fds: list[int], report: _Report) -> _host.Host:
         forked_ns = monotonic_ns()
         if not _plane.die_with_parent(self._pid):
@@ -212,9 +242,7 @@ class _Zygote:
             os.setsid()
             for file in message["cgroup"]:
                 _write(file, b"0")
-            for fd, place in zip(fds, (_CONTROL, _STDOUT, _STDERR)):
-                os.dup2(fd, place)
-                os.close(fd)
+            self._take_places(fds)
         except OSError as error:
             report.send({"type": "refused", "reason": str(error)})
             os._exit(127)
@@ -230,6 +258,10 @@ class _Zygote:
         reply: dict[str, Any] = {"type": "reaped", "number": number}
         process = self._nodes.pop(number, 0)
         if process:
+            try:
+                os.killpg(process, 9)  # what it started ends with it
+            except OSError:
+                pass
             _, status, usage = os.wait4(process, 0)
             reply["max_rss_bytes"] = usage.ru_maxrss * 1024
             if os.WIFSIGNALED(status):
@@ -237,6 +269,54 @@ class _Zygote:
             else:
                 reply["code"] = os.WEXITSTATUS(status)
         self._control.send(reply)
+
+
+    def _kill(self, number: int) -> None:
+        process = self._nodes.get(number, 0)
+        if process:
+            _end(process)
+
+    def _sweep(self) -> None:
+        """Ends what the node that ended has left running, and removes what it wrote."""
+        ours = {1, self._pid, self._spare[0] if self._spare else 0, *self._nodes.values()}
+        for _ in range(20):  # they may start others meanwhile
+            left = [int(name) for name in os.listdir("/proc") if name.isdigit() and int(name) not in ours and not _is_zombie(name)]
+            if not left:
+                break
+            for process in left:
+                _end(process)
+        for folder, kept in self._files.items():
+            for name in os.listdir(folder):
+                if name not in kept:
+                    _remove(f"{folder}/{name}")
+
+
+def _end(process: int) -> None:
+    import signal
+    try:
+        os.kill(process, signal.SIGKILL)
+    except OSError:  # it has just ended
+        pass
+
+
+def _is_zombie(process: str) -> bool:
+    try:
+        with open(f"/proc/{process}/stat") as stat:
+            return stat.read().rpartition(")")[2].split()[0] == "Z"
+    except OSError:
+        return True
+
+
+def _remove(path: str) -> None:
+    try:
+        if os.path.isdir(path) and not os.path.islink(path):
+            for name in os.listdir(path):
+                _remove(f"{path}/{name}")
+            os.rmdir(path)
+        else:
+            os.unlink(path)
+    except OSError:  # not this user's
+        pass
 
 
 def _write(file: str, data: bytes) -> None:

@@ -25,6 +25,7 @@ void add_check(CLI::App&, Result&);
 void add_build(CLI::App&, Result&);
 void add_lock(CLI::App&, Result&);
 void add_pack(CLI::App&, Result&);
+void add_warm(CLI::App&, Result&);
 void add_new(CLI::App&, Result&);
 void add_image(CLI::App&, Result&);
 void add_schema(CLI::App&, Result&);

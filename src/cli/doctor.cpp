@@ -26,6 +26,7 @@
 #include "cli/commands.hpp"
 #include "executor/cgroup.hpp"
 #include "executor/container/engine.hpp"
+#include "executor/container/warm.hpp"
 #include "executor/python/interpreter.hpp"
 #include "executor/python/uv.hpp"
 
@@ -88,6 +89,17 @@ Line engine() {
     return {"engine", false, false, fmt::format("{} (only nodes in containers need one)", error.context()),
             error.hint().empty() ? "install docker.io or podman, and start it" : error.hint()};
   }
+}
+
+// What waits takes memory, and its owner runs in the background.
+Line warm() {
+  unsigned waiting = 0, others = 0;
+  for (const auto& line : executor::warm_containers()) {
+    waiting += line.value("waiting", 0u);
+    others += line.contains("sessions") ? 1 : line.value("lent", 0u);
+  }
+  if (!executor::keeper_runs()) return {"warm containers", true, false, "none, no keeper runs"};
+  return {"warm containers", true, false, fmt::format("{} waiting, {} in use (hawse warm --ls; log: {})", waiting, others, executor::keeper_log().string())};
 }
 
 Line python() {
@@ -164,7 +176,7 @@ Line store() {
 int examine(bool as_json) {
   int code = kOk;
   nlohmann::json all = nlohmann::json::array();
-  for (const auto check : {kernel, sealed_memory, process_descriptors, control_groups, store, media, python, uv, engine, mmdebstrap, processor}) {
+  for (const auto check : {kernel, sealed_memory, process_descriptors, control_groups, store, media, python, uv, engine, warm, mmdebstrap, processor}) {
     const Line line = check();
     if (!line.there && line.needed) code = kEnvironment;
     if (as_json) {

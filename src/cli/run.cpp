@@ -110,7 +110,7 @@ class Narrator {
   }
   static std::string phases(const json& phases) {
     std::string text;
-    for (const char* name : {"create", "start", "interpreter", "import", "setup", "total"})
+    for (const char* name : {"environment", "create", "start", "interpreter", "import", "fork", "setup", "total"})
       if (phases.contains(name)) text += fmt::format("{}{} {:.0f}", text.empty() ? " (ms: " : ", ", name, phases[name].get<double>());
     return text.empty() ? "" : text + ")";
   }

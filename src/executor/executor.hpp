@@ -53,6 +53,7 @@ struct Prepared {
   std::string image;              // container: image id
   std::filesystem::path interpreter;  // process, python
   std::filesystem::path packages;     // host folder with the packages; empty: none
+  std::int64_t took_ns = 0;           // what prepare() did
 };
 
 struct Launch {
@@ -60,10 +61,10 @@ struct Launch {
   const Prepared* prepared = nullptr;
   std::string session;              // unique, short, [a-z0-9]
   unsigned attempt = 1;
-  UniqueFd control;                 // the node's end (thread, process)
-  std::filesystem::path socket;     // where to connect to (container)
+  UniqueFd control;                 // the node's end, where Executor::takes_control()
+  std::filesystem::path socket;     // container: in the session's folder, where a node that isn't given its end connects to
   std::string token;                // container
-  UniqueFd out, err;                // write ends for the node's output (thread: unused; container: goes to init with `streams`)
+  UniqueFd out, err;                // write ends for the node's output, where it takes `control` (thread: unused); else they go to init with `streams`
   std::function<void(std::string)> notice;  // something worth knowing that is no failure; called by the thread that drives the instance
 };
 
@@ -109,7 +110,11 @@ class Executor {
   virtual ~Executor() = default;
   virtual void expect(const pipeline::Pipeline&) {}
   virtual Prepared prepare(const pipeline::Node&, const Report&) = 0;
+  // Whether the node is given Launch::control; else it comes to Launch::socket with the token. Asked before each launch(), by the thread that calls expect().
+  virtual bool takes_control(const pipeline::Node&) { return true; }
   virtual std::unique_ptr<Instance> launch(Launch) = 0;
+  // This node won't be started again: what was kept for that. Its destruction may take its time.
+  virtual std::shared_ptr<void> let_go(const std::string& /*node*/) { return nullptr; }
 };
 
 using NodeFactory = std::function<std::unique_ptr<hawse::Node>(const std::string& stock_name)>;

@@ -20,9 +20,9 @@
 #include "executor/executor.hpp"
 #include "executor/process_id.hpp"
 #include "executor/process_usage.hpp"
+#include "executor/process_zygote.hpp"
 #include "executor/python/packages.hpp"
 #include "executor/python/sdk.hpp"
-#include "executor/zygote.hpp"
 
 namespace hawse::executor {
 namespace {
@@ -135,7 +135,7 @@ class ForkedInstance : public Instance {
 
   ForkedInstance(std::shared_ptr<Zygote> zygote, Launch launch, std::unique_ptr<Group> group, StartAlone start_alone)
       : launch_(std::move(launch)), start_alone_(std::move(start_alone)), group_(std::move(group)), zygote_(std::move(zygote)),
-        fork_(zygote_, launch_, group_->entry_files()) {}
+        fork_(zygote_, launch_, {.cgroup_files = group_->entry_files()}) {}
 
   int started_fd() const noexcept override { return fork_.answered_fd(); }
 
@@ -149,7 +149,7 @@ class ForkedInstance : public Instance {
     launch_ = {};  // closes our ends of what the node has
   }
 
-  int ended_fd() const noexcept override { return alone_ ? alone_->ended_fd() : fork_.pid() > 0 ? fork_.pidfd() : fork_.answered_fd(); }
+  int ended_fd() const noexcept override { return alone_ ? alone_->ended_fd() : fork_.ended_fd(); }
 
   Ending collect() override {
     if (alone_) return alone_->collect();
@@ -159,8 +159,7 @@ class ForkedInstance : public Instance {
 
   void kill() noexcept override {
     if (alone_) return alone_->kill();
-    if (fork_.pid() <= 0) return fork_.give_up();
-    fork_.signal(SIGKILL);
+    fork_.kill();
     group_->kill();
   }
 
@@ -176,7 +175,7 @@ class ForkedInstance : public Instance {
 
   std::vector<std::string> guarded() const override {
     if (alone_) return alone_->guarded();
-    std::vector<std::string> lines = zygote_->guarded();
+    std::vector<std::string> lines = zygote_->home().guarded();
     group_->guard(lines);
     if (!id_.empty()) lines.push_back("group " + id_);
     return lines;
@@ -245,11 +244,11 @@ class ProcessExecutor : public Executor {
     if (!kin.zygote || !kin.zygote->usable()) {
       SpawnOptions options = spawn_options(launch);
       options.argv.emplace_back("zygote");
-      kin.zygote = std::make_shared<Zygote>(std::move(options), launch.session + "-zygote." + std::to_string(++zygotes_), launch.node->limits, *launch.prepared, kin.restarts);
+      kin.zygote = start_zygote(std::move(options), launch.session + "-zygote." + std::to_string(++zygotes_), launch.node->limits, *launch.prepared, kin.restarts);
     }
     return std::make_unique<ForkedInstance>(kin.zygote, std::move(launch), std::move(group), [this, &kin](Launch again, std::unique_ptr<Group> its, const auto& threads) {
       kin.zygote.reset();
-      if (!std::exchange(kin.has_threads, true) && again.notice) again.notice(says_threads(*again.node, threads));
+      if (!std::exchange(kin.has_threads, true) && again.notice) again.notice(threads_in_words(*again.node, threads) + ": its nodes aren't forked, each starts an interpreter of its own; fork: false says so beforehand");
       return start_alone(again, std::move(its));
     });
   }
@@ -272,12 +271,6 @@ class ProcessExecutor : public Executor {
     std::vector<std::int64_t> written;
     for (const auto& file : node.code_files) written.push_back(std::filesystem::last_write_time(file, gone).time_since_epoch().count());
     return nlohmann::json{node.python.version, node.packages, node.source_file.string(), node.module, node.env, node.limits.own_memory_bytes().value_or(0), written}.dump();
-  }
-
-  static std::string says_threads(const pipeline::Node& node, const std::vector<std::string>& threads) {
-    std::string text = (node.source_file.empty() ? node.module : node.source_file.filename().string()) + " leaves threads running when it is imported (";
-    for (const auto& name : threads) text += (&name == &threads.front() ? "" : ", ") + name;
-    return text + "): its nodes aren't forked, each starts an interpreter of its own; fork: false says so beforehand";
   }
 
   static SpawnOptions spawn_options(const Launch& launch) {

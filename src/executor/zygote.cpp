@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstring>
 
 #include "base/error.hpp"
 #include "base/socket.hpp"
@@ -27,20 +28,9 @@ bool readable(int fd, int timeout_ms) noexcept {
   return ::poll(&one, 1, timeout_ms) > 0;
 }
 
-pipeline::Limits memory_of(const pipeline::Limits& limits) {
-  pipeline::Limits only;
-  only.memory_bytes = limits.memory_bytes;
-  return only;
-}
-
-Ending ending_of(const ExitStatus& status) {
-  return {.kind = status.signalled ? EndingKind::signalled : EndingKind::exited, .value = status.value, .memory_limit_bytes = {}, .memory_peak_bytes = status.max_rss_bytes, .text = {}};
-}
-
 // A message of user code's process: an object, or null.
-json parsed(const std::optional<Message>& message) {
-  if (!message) return {};
-  json value = json::parse(message->text, nullptr, false);
+json parsed(std::string_view text) {
+  json value = json::parse(text, nullptr, false);
   return value.is_object() ? value : json();
 }
 
@@ -54,82 +44,120 @@ std::string text(const json& message, const char* name) {
   return found != message.end() && found->is_string() ? found->get<std::string>() : "";
 }
 
+Ending ending_of(const json& message) {
+  const bool signalled = message.contains("signal");
+  return {.kind = signalled ? EndingKind::signalled : EndingKind::exited,
+          .value = static_cast<int>(number(message, signalled ? "signal" : "code")),
+          .memory_limit_bytes = {},
+          .memory_peak_bytes = static_cast<std::uint64_t>(std::max<std::int64_t>(0, number(message, "max_rss_bytes"))),
+          .text = {}};
+}
+
+// The answer to a start, and who sent it as the kernel says. nullopt: there is none.
+std::optional<std::pair<json, pid_t>> receive_report(int socket) {
+  std::string bytes(kMaxMessageBytes, '\0');
+  iovec part{bytes.data(), bytes.size()};
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(ucred))];
+  msghdr header{};
+  header.msg_iov = &part;
+  header.msg_iovlen = 1;
+  header.msg_control = control;
+  header.msg_controllen = sizeof control;
+  const ssize_t size = ::recvmsg(socket, &header, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);  // descriptors, if it sent any, find no room
+  if (size <= 0) return std::nullopt;
+  ucred sender{};
+  for (cmsghdr* one = CMSG_FIRSTHDR(&header); one != nullptr; one = CMSG_NXTHDR(&header, one))
+    if (one->cmsg_level == SOL_SOCKET && one->cmsg_type == SCM_CREDENTIALS && one->cmsg_len == CMSG_LEN(sizeof sender)) std::memcpy(&sender, CMSG_DATA(one), sizeof sender);
+  return std::pair{parsed({bytes.data(), static_cast<std::size_t>(size)}), sender.pid};
+}
+
+const char* to_string(Fork::Become become) {
+  switch (become) {
+    case Fork::Become::never: break;
+    case Fork::Become::with_threads: return "with threads";
+    case Fork::Become::always: return "always";
+  }
+  return "never";
+}
+
 }  // namespace
 
-Zygote::Zygote(SpawnOptions options, const std::string& name, const pipeline::Limits& limits, const Prepared& prepared, bool spare) : limits_(limits) {
-  auto [ours, theirs] = socket_pair();
-  socket_ = std::move(ours);
-  options.fds = {{theirs.get(), 3}};
-  std::string why;
-  cgroup_ = Cgroup::make(name, memory_of(limits), &why);
-  if (cgroup_) options.cgroup_procs = cgroup_->entry_files();
-  process_ = Subprocess::spawn(options);
-  pid_ = process_.pid();
-  id_ = process_id(pid_);
-  send_message(socket_.get(), json{{"type", "import"}, {"entry", prepared.entry}, {"path", prepared.path}, {"spare", spare}}.dump());
+json Zygote::import_message(const Prepared& prepared, bool spare, bool container) {
+  return {{"type", "import"}, {"entry", prepared.entry}, {"path", prepared.path}, {"spare", spare}, {"container", container}};
 }
 
-Zygote::~Zygote() { process_.signal_group(SIGKILL); }
+bool Zygote::usable() const noexcept { return !ending_ && !became_ && !readable(home_->ended_fd(), 0); }
 
-bool Zygote::usable() const noexcept { return !ending_ && !readable(process_.pidfd(), 0); }
-
-std::vector<std::string> Zygote::guarded() const {
-  std::vector<std::string> lines = {"group " + id_};
-  if (cgroup_)
-    for (const auto& folder : cgroup_->folders()) lines.push_back("cgroup " + folder.string());
-  return lines;
-}
-
-std::optional<ExitStatus> Zygote::reap(unsigned number_of_start) {
+// Not waiting: a zygote that dies or imports for long must not hold up the loop.
+bool Zygote::send(const json& message, const std::vector<int>& fds) noexcept {
   try {
-    if (ending_ || !send_message(socket_.get(), json{{"type", "reap"}, {"number", number_of_start}}.dump(), {}, true)) return std::nullopt;
+    return send_message(socket_.get(), message.dump(), fds, true);
+  } catch (const Error&) {
+    return false;  // it no longer reads: as good as gone
+  }
+}
+
+void Zygote::take_exited(const json& message) {
+  if (text(message, "type") != "exited") return;
+  exited_ = true;
+  home_->exited(static_cast<int>(number(message, "code")), static_cast<int>(number(message, "signal")));
+}
+
+std::optional<Ending> Zygote::reap(unsigned number_of_start, bool sweep) {
+  try {
+    if (ending_ || !send({{"type", "reap"}, {"number", number_of_start}, {"sweep", sweep}})) return std::nullopt;
     while (readable(socket_.get(), kAnswer_ms)) {
       const auto message = receive_message(socket_.get(), true);
       if (!message) return std::nullopt;
-      const json reply = parsed(message);
+      const json reply = parsed(message->text);
+      take_exited(reply);
+      if (exited_) return std::nullopt;
       if (text(reply, "type") != "reaped" || number(reply, "number") != number_of_start) continue;
-      const bool signalled = reply.contains("signal");
-      if (!signalled && !reply.contains("code")) return std::nullopt;  // it never made that one
-      return ExitStatus{signalled, static_cast<int>(number(reply, signalled ? "signal" : "code")),
-                        static_cast<std::uint64_t>(std::max<std::int64_t>(0, number(reply, "max_rss_bytes")))};
+      if (!reply.contains("signal") && !reply.contains("code")) return std::nullopt;  // it never made that one
+      return ending_of(reply);
     }
   } catch (const Error&) {
-    // A message over the limits, or a zygote that no longer reads: as good as none.
+    // A message over the limits.
   }
   return std::nullopt;
 }
 
 Ending Zygote::ending() {
   if (ending_) return *ending_;
-  if (!readable(process_.pidfd(), kAnswer_ms)) process_.signal(SIGKILL);
-  process_.signal_group(SIGKILL);
-  ending_ = ending_of(process_.wait());
-  if (cgroup_ && ending_->kind == EndingKind::signalled && cgroup_->usage().memory_kills > 0) {
-    ending_->kind = EndingKind::out_of_memory;
-    ending_->memory_limit_bytes = limits_.own_memory_bytes();
-    ending_->memory_peak_bytes = cgroup_->usage().memory_peak_bytes;
+  try {
+    // A container's init still has to say how its zygote ended; a process's hangs up.
+    while (!readable(home_->ended_fd(), 0) && readable(socket_.get(), kAnswer_ms)) {
+      const auto message = receive_message(socket_.get(), true);
+      if (!message) break;
+      take_exited(parsed(message->text));
+    }
+  } catch (const Error&) {
   }
+  if (!readable(home_->ended_fd(), kAnswer_ms)) home_->kill();
+  ending_ = home_->ending();
   return *ending_;
 }
 
 // ---- one start ------------------------------------------------------------------------------------------------------------
 
-Fork::Fork(std::shared_ptr<Zygote> zygote, const Launch& launch, const std::vector<std::string>& cgroup_files)
-    : zygote_(std::move(zygote)), number_(++zygote_->last_number_), asked_ns_(plane::monotonic_ns()) {
+Fork::Fork(std::shared_ptr<Zygote> zygote, const Launch& launch, Options options)
+    : zygote_(std::move(zygote)), sweep_(options.sweep), number_(++zygote_->last_number_), asked_ns_(plane::monotonic_ns()) {
   auto [ours, theirs] = socket_pair();
   report_ = std::move(ours);
-  const json request = {{"type", "fork"}, {"number", number_}, {"cgroup", cgroup_files}};
-  // Not waiting: a zygote that dies or imports for long must not hold up the loop. One that is gone shows in the report's end.
-  send_message(zygote_->socket_.get(), request.dump(), {launch.control.get(), launch.out.get(), launch.err.get(), theirs.get()}, true);
+  const int yes = 1;
+  if (::setsockopt(report_.get(), SOL_SOCKET, SO_PASSCRED, &yes, sizeof yes) != 0) throw Error::from_errno("start a program", "SO_PASSCRED");
+  // One that is gone shows in the report's end.
+  zygote_->send({{"type", "fork"}, {"number", number_}, {"cgroup", options.cgroup_files}, {"become", to_string(options.become)}},
+                {launch.control.get(), launch.out.get(), launch.err.get(), theirs.get()});
   ++zygote_->waiting_;
 }
 
 Fork::~Fork() {
   leave();
   if (pid_ <= 0 || reaped_) return;
-  signal(SIGKILL);
+  kill();
   ::kill(-pid_, SIGKILL);
-  if (readable(pidfd_.get(), kAnswer_ms)) zygote_->reap(number_);
+  if (readable(pidfd_.get(), kAnswer_ms)) zygote_->reap(number_, sweep_);
 }
 
 void Fork::leave() noexcept {
@@ -141,39 +169,49 @@ void Fork::give_up() noexcept {
   ::shutdown(report_.get(), SHUT_RDWR);
 }
 
-void Fork::signal(int number_of_signal) noexcept {
-  if (pidfd_) ::syscall(SYS_pidfd_send_signal, pidfd_.get(), number_of_signal, nullptr, 0u);
+void Fork::kill() noexcept {
+  if (pid_ <= 0 && !became_) return give_up();
+  if (became_) return zygote_->home().kill();
+  // A container's node may be another user's: then its zygote, which is that user's too, does it.
+  if (pidfd_ && ::syscall(SYS_pidfd_send_signal, pidfd_.get(), SIGKILL, nullptr, 0u) != 0 && errno == EPERM) zygote_->send({{"type", "kill"}, {"number", number_}});
 }
 
+int Fork::ended_fd() const noexcept { return became_ ? zygote_->socket_.get() : pid_ > 0 ? pidfd_.get() : report_.get(); }
+
 Fork::Answer Fork::answer() {
-  std::optional<Message> message;
-  if (!given_up_) message = receive_message(report_.get(), true);
+  std::optional<std::pair<json, pid_t>> message;
+  if (!given_up_) message = receive_report(report_.get());
   leave();
   if (given_up_ || !message) return Answer::ended;
+  const auto& [report, sender] = *message;
   zygote_->up_ = true;
-  const json report = parsed(message);
   const std::string type = text(report, "type");
-  if (type == "threads") {
+  if (type == "threads" || type == "became") {
     for (const auto& name : report.value("names", json::array()))
       if (name.is_string() && threads_.size() < 8) threads_.push_back(name.get<std::string>());
-    return Answer::threads;
+    if (type == "threads") return Answer::threads;
+    take_times(report);
+    became_ = zygote_->became_ = true;
+    return Answer::became;
   }
   if (type == "refused") {
-    zygote_->reap(number_);  // where it came as far as a process
+    zygote_->reap(number_, sweep_);  // where it came as far as a process
     throw Error(ErrorCode::system, "start a program", text(report, "reason"));
   }
   if (type != "forked") throw Error(ErrorCode::system, "start a program", "its zygote broke the protocol");
-  take(report);
+  take_process(sender);
+  take_times(report);
   return Answer::forked;
 }
 
-void Fork::take(const json& report) {
-  const std::int64_t pid = number(report, "pid");
-  if (pid <= 1 || pid > INT32_MAX || parent_of(static_cast<pid_t>(pid)) != zygote_->pid_)
-    throw Error(ErrorCode::system, "start a program", "its zygote named a process that isn't its own");
-  pid_ = static_cast<pid_t>(pid);
-  pidfd_.reset(static_cast<int>(::syscall(SYS_pidfd_open, pid_, 0u)));
-  if (!pidfd_) throw Error::from_errno("watch a program", std::to_string(pid_));
+void Fork::take_process(pid_t sender) {
+  if (sender <= 1 || !zygote_->home().has(sender)) throw Error(ErrorCode::system, "start a program", "its zygote named a process that isn't its own");
+  pidfd_.reset(static_cast<int>(::syscall(SYS_pidfd_open, sender, 0u)));
+  if (!pidfd_) throw Error::from_errno("watch a program", std::to_string(sender));
+  pid_ = sender;
+}
+
+void Fork::take_times(const json& report) {
   const std::int64_t now_ns = plane::monotonic_ns();
   const std::int64_t started_ns = std::clamp(number(report, "started_ns"), asked_ns_, now_ns);
   const std::int64_t imported_ns = std::clamp(number(report, "imported_ns"), started_ns, now_ns);
@@ -186,19 +224,28 @@ Ending Fork::ending() {
   if (given_up_) {
     // Its module may hang as it is imported: nobody waits for that zygote any more.
     if (!zygote_->up_ && zygote_->waiting_ == 0) {
-      zygote_->process_.signal(SIGKILL);
+      zygote_->home().kill();
       zygote_->ending();
     }
     return {.kind = EndingKind::signalled, .value = SIGKILL, .memory_limit_bytes = {}, .memory_peak_bytes = {}, .text = {}};
   }
-  if (const auto status = zygote_->reap(number_)) return ending_of(*status);
+  if (became_) return zygote_->ending();
+  if (const auto ending = zygote_->reap(number_, sweep_)) return *ending;
   const bool was_up = zygote_->up_;
   Ending ending = zygote_->ending();
-  if (!was_up) return ending;  // it died as it imported the node's module: that is this node's end
+  // It died as it imported the node's module, with its container, or for want of memory that is the node's as well: that is this node's end.
+  const bool whole = zygote_->home().tells_exit() && !zygote_->exited_;
+  if (!was_up || whole || ending.kind == EndingKind::lost || ending.kind == EndingKind::out_of_memory) return ending;
   const std::string how = ending.kind == EndingKind::exited ? "exited with code " : "was ended by signal ";
-  ending.text = "its zygote (process " + std::to_string(zygote_->pid_) + ") " + how + std::to_string(ending.value) + ", and the nodes that it had forked with it";
+  ending.text = "its zygote (" + zygote_->home().name() + ") " + how + std::to_string(ending.value) + ", and the nodes that it had forked with it";
   ending.kind = EndingKind::lost;
   return ending;
+}
+
+std::string threads_in_words(const pipeline::Node& node, const std::vector<std::string>& threads) {
+  std::string text = (node.source_file.empty() ? node.module : node.source_file.filename().string()) + " leaves threads running when it is imported (";
+  for (const auto& name : threads) text += (&name == &threads.front() ? "" : ", ") + name;
+  return text + ")";
 }
 
 }  // namespace hawse::executor

@@ -108,10 +108,24 @@ Section node_section() {
               {.name = "env", .type = KeyType::environment, .doc = "Environment variables of the node."},
               {.name = "fork",
                .type = KeyType::flag,
-               .doc = "Whether a Python node that runs as a process may be forked from one that has its module imported already. false: it starts an "
+               .doc = "Whether a Python node may be forked from a process that has its module imported already. false: it starts an "
                       "interpreter of its own, as its module wants that starts threads or uses CUDA when it is imported.",
                .fallback = true,
                .example = "false"},
+              {.name = "pool",
+               .type = KeyType::integer,
+               .doc = "How many containers are kept started, with the module imported, and waiting for this Python node: each is given out once, and "
+                      "another one made in the background.",
+               .fallback = 0,
+               .minimum = 0,
+               .maximum = 64,
+               .example = "1"},
+              {.name = "share",
+               .type = KeyType::flag,
+               .doc = "Whether sessions share one container for this Python node: all those, of any pipeline, whose node has the same code, packages, "
+                      "environment, limits and openings. It ends with the last of them.",
+               .fallback = false,
+               .example = "true"},
               {.name = "start_timeout",
                .type = KeyType::duration,
                .doc = "How long the node may take until its setup() is done.",

@@ -111,6 +111,20 @@ void check_executor(const Node& node, Position at, bool by_flag, Context& contex
   by_flag ? context.findings.add_flag("--executor: " + what, hint) : context.findings.add(at, what, hint);
 }
 
+// Containers that wait or are shared hold a process that forks the node.
+void check_warm(const Node& node, const Fields& fields, const std::string& where, Findings& findings) {
+  for (const auto& [key, wanted] : {std::pair{"pool", node.pool > 0}, std::pair{"share", node.share}}) {
+    if (!wanted) continue;
+    if (node.kind != NodeKind::python) {
+      findings.add(fields.at(key), std::string(key) + ": has no meaning for " + where + ": it is " + (node.kind == NodeKind::stock ? "a stock node" : "a program") + ", written in C++",
+                   "remove it: it is for Python nodes in containers");
+    } else if (!node.fork) {
+      findings.add(fields.at(key), std::string(key) + ": and fork: false can't go together in " + where + ": what waits is a process that forks the node", "remove one of them");
+    }
+  }
+  if (node.pool > 0 && node.share) findings.add(fields.at("pool"), "pool: has no meaning beside share: true in " + where + ": there is but one container", "remove one of them");
+}
+
 // Packages and Python version of the executor in force; from the other's section where its own is absent.
 void take_along(Node* node, bool has_container, bool has_python) {
   if (node->executor == ExecutorKind::container) {
@@ -126,6 +140,8 @@ void take_along(Node* node, bool has_container, bool has_python) {
   if (!node->container.image.empty()) aside.push_back("image " + node->container.image);
   if (!node->container.apt.empty()) aside.push_back("Debian packages " + join(node->container.apt));
   if (!node->container.mounts.empty()) aside.push_back("mounts");
+  if (node->pool > 0) aside.push_back("a pool of them");
+  if (node->share) aside.push_back("sharing one");
   if (!aside.empty())
     node->note = "as a " + std::string(to_string(node->executor)) + " it runs without what container: says about " + join(aside, "; ");
 }
@@ -155,6 +171,8 @@ Node read_node(const Value::Entry& entry, Context& context) {
   node.restart = read_restart(below("restart"));
   node.env = fields.environment("env");
   node.fork = fields.flag("fork");
+  node.pool = static_cast<unsigned>(fields.integer("pool"));
+  node.share = fields.flag("share");
   node.start_timeout_ns = fields.duration_ns("start_timeout");
   node.spin_ns = fields.duration_ns("spin");
 
@@ -162,6 +180,7 @@ Node read_node(const Value::Entry& entry, Context& context) {
   bool by_flag = false;
   apply_flags(&node, &by_flag, context.options);
   if (known) check_executor(node, fields.at("executor"), by_flag, context);
+  if (known) check_warm(node, fields, where, context.findings);
   if (known && node.kind == NodeKind::stock && fields.find("python"))
     context.findings.add(fields.at("python"), where + " is a stock node, written in C++: python: has no meaning for it", "remove it");
   take_along(&node, fields.find("container") != nullptr, fields.find("python") != nullptr);

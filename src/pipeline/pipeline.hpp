@@ -162,7 +162,9 @@ struct Node {
   Limits limits;
   Restart restart;
   std::map<std::string, std::string> env;
-  bool fork = true;  // python as a process: may be forked from a process that has its module imported
+  bool fork = true;  // python: may be forked from a process that has its module imported
+  unsigned pool = 0;   // python in a container: so many are kept started, imported and waiting for it
+  bool share = false;  // python in a container: sessions whose node is alike in everything share its one container
   std::int64_t start_timeout_ns = 120'000'000'000;
   std::int64_t spin_ns = 20'000;
   std::string note;  // what the executor in force leaves aside of the manifest; "": nothing. For check and run to show

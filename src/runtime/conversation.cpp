@@ -83,7 +83,9 @@ void Session::on_hello(NodeRun& node, const json& message) {
   if (node.started_watch) on_started(node);  // said before the hello, on another socket
   if (node.launched_ns != 0) {
     const bool forked = node.phases.contains("interpreter");  // before the fork: the zygote's, as far as this node waited for it
-    const double waited_ms = forked ? node.phases["interpreter"].get<double>() + node.phases["import"].get<double>() : 0;
+    double waited_ms = 0;
+    if (forked)
+      for (const auto& [name, ms] : node.phases.items()) waited_ms += ms.get<double>();
     node.phases[forked ? "fork" : "interpreter"] = ms_since(node.launched_ns) - waited_ms;
   }
   configure(node);
@@ -141,6 +143,7 @@ void Session::on_ready(NodeRun& node, const json& message) {
         node.phases[name] = node.phases.value(name, 0.0) + ns->get<double>() / 1e6;
   }
   if (node.launched_ns != 0) node.phases["total"] = ms_since(node.launched_ns);
+  if (node.attempt == 1) node.phases["environment"] = static_cast<double>(node.prepared.took_ns) / 1e6;  // before the launch
   set_state(node, State::ready);
   if (!started_) return check_ready();
   set_state(node, State::running);

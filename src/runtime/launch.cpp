@@ -48,7 +48,9 @@ void Session::prepare(NodeRun& node) {
   };
   const auto attempt = [this, &node, &where]() -> std::optional<Error> {
     try {
+      const std::int64_t begun_ns = plane::monotonic_ns();
       node.prepared = where.prepare(*node.spec, report_for(node));
+      node.prepared.took_ns = plane::monotonic_ns() - begun_ns;
       return std::nullopt;
     } catch (const Error& error) {
       return error;
@@ -101,10 +103,12 @@ void Session::launch(NodeRun& node) {
   try {
     if (kind != pipeline::ExecutorKind::thread) open_output(node);
     if (kind == pipeline::ExecutorKind::container) {
-      node.token = random_token();
-      what.token = node.token;
+      what.token = random_token();
       what.socket = folder_->path() / "socket";
       guard_->add("containers");
+    }
+    if (!executors_.of(kind).takes_control(*node.spec)) {
+      node.token = what.token;
     } else {
       auto [ours, theirs] = socket_pair();
       node.control = std::move(ours);

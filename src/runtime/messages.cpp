@@ -50,6 +50,11 @@ const std::vector<Rule>& request_rules() {
       {"stop", {{"now", Kind::boolean, false}}},
       {"restart", {{"node", Kind::text, true}}},
       {"replace", {{"node", Kind::text, true}, {"executor", Kind::text, false}}},
+      {"keep", {{"pipeline", Kind::text, true}, {"node", Kind::text, true}, {"recipe", Kind::object, true}, {"count", Kind::count, true}, {"wait", Kind::boolean, true}}},
+      {"take", {{"pipeline", Kind::text, true}, {"node", Kind::text, true}, {"recipe", Kind::object, true}, {"count", Kind::count, true}}},
+      {"join", {{"recipe", Kind::object, true}}},
+      {"warm", {}},
+      {"unkeep", {{"pipeline", Kind::text, true}}},
       {"tap", {{"node", Kind::text, true}, {"port", Kind::text, true}, {"queue", Kind::count, false}}},
   }};
   return all;

@@ -139,7 +139,7 @@ void Session::begin() {
       }
     });
   }
-  executors_.process->expect(pipeline_);
+  for (const auto* executor : {&executors_.process, &executors_.container}) (*executor)->expect(pipeline_);
   for (auto& node : nodes_) {
     if (node->spec != nullptr) {
       prepare(*node);
@@ -222,6 +222,7 @@ void Session::end_node(NodeRun& node, State state) {
   node.control_watch.reset();
   node.control.reset();
   not_replaced(node, "has ended meanwhile", "");
+  if (auto kept = executors_.container->let_go(node.id)) work([kept = std::move(kept)] () mutable { kept.reset(); });
   close_links(node, state == State::failed);
   set_state(node, state);
   check_over();

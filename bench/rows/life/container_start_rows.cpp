@@ -11,6 +11,7 @@
 #include "bench/rows/life/processes.hpp"
 #include "bench/rows/life/row_parts.hpp"
 #include "executor/container/ownership.hpp"
+#include "executor/container/warm.hpp"
 
 namespace hawse::bench::life {
 namespace {
@@ -52,6 +53,15 @@ void measure_node(Pass& pass, const pipeline::Pipeline& pipeline, std::size_t sa
     });
   });
   for (std::size_t i = 0; i < phases.size(); ++i) pass.keep(kPhases[i].key, phases[i]);
+}
+
+// One that waits, made for this start alone: nothing is made in the background while others are measured.
+double warm_start(const pipeline::Pipeline& pipeline, const executor::Recipe& recipe) {
+  executor::keep_warm(*pipeline.find("node"), recipe, 1, true, nullptr);
+  const json seen = start_once(pipeline);
+  executor::stop_warm(pipeline.file);
+  if (seen.contains("create")) throw Unavailable("the start was given no container that waited");
+  return total_ns(seen);
 }
 
 // By the client that the executor uses, with the least that a container can be asked for.
@@ -99,17 +109,18 @@ std::string docker_version() {
 
 void measure(Pass& pass) {
   const auto engine = engine_or_unavailable();
-  pass.missing(kWarm, kNoPool);
   const auto samples = pass.samples(1, 2);
   const auto executor = executor::make_container_executor();
   const auto bare = load_pipeline(scenario(pass, "start_python.yaml"), moved_to(ExecutorKind::container));
   const auto numpy = load_pipeline(scenario(pass, "start_python_numpy.yaml"), moved_to(ExecutorKind::container));
   pass.progress("image");
-  const std::string image = prepare(*executor, *bare.find("node")).image;
+  const executor::Prepared prepared = prepare(*executor, *bare.find("node"));
+  const std::string image = prepared.image;
   pass.version(kEngine, fmt::format("{}, API {}", engine->version().engine, engine->api()));
   if (pass.wants(kDocker)) pass.version(kDocker, docker_version());
   unsigned number = 0;
   pass.interleave({[&] { measure_node(pass, bare, samples); },
+                   [&] { pass.measure(kWarm, [&] { return repeated(samples, [&] { return warm_start(bare, executor::recipe_of(*bare.find("node"), prepared)); }); }); },
                    [&] { pass.measure(kEngine, [&] { return repeated(samples, [&] { return engine_true(*engine, image, number++); }); }); },
                    [&] {
                      pass.measure(kNumpy, [&] {
@@ -122,7 +133,7 @@ void measure(Pass& pass) {
 
 RowSpec container_row() {
   RowSpec spec = row("start/container", kStartUp, "Container node, image cached, cold: start to ready",
-                     "from the session's decision to start the node to its `ready`: a Python node without packages (and one whose setup() imports numpy), no network; the floor is the "
+                     "from the session's decision to start the node to its `ready`: a Python node without packages (and one whose setup() imports numpy), no network; warm: in a container that `hawse warm` has made before; the floor is the "
                      "engine's own create and start of `true` in the same image by the same client, until the call for the start has returned. The engine makes layers ready within "
                      "`create` and namespaces within `start`, and doesn't tell them apart");
   spec.series = {series(kNode)};

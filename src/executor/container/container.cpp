@@ -7,18 +7,24 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <map>
 #include <mutex>
 
 #include "base/error.hpp"
 #include "base/files.hpp"
+#include "base/socket.hpp"
 #include "executor/container/container_instance.hpp"
 #include "executor/container/container_spec.hpp"
+#include "executor/container/container_zygote.hpp"
 #include "executor/container/image_sdk.hpp"
 #include "executor/container/images.hpp"
+#include "executor/container/join_point.hpp"
 #include "executor/container/ownership.hpp"
 #include "executor/container/source_build.hpp"
+#include "executor/container/warm.hpp"
 #include "executor/executor.hpp"
 #include "executor/python/packages.hpp"
+#include "plane/port.hpp"
 
 namespace hawse::executor {
 
@@ -55,11 +61,20 @@ json entry_of(const Node& node) {
   return {{"kind", "python"}, {"file", node.source_file.empty() ? "" : inside(node, node.source_file)}, {"module", node.module}, {"class", node.class_name}};
 }
 
+Labels labels_of(const Launch& launch) {
+  Labels labels = owner_labels(launch.session);
+  labels["hawse.node"] = launch.node->id;
+  if (!launch.prepared->packages.empty()) labels["hawse.packages"] = launch.prepared->packages.filename().string();
+  return labels;
+}
+
 class ContainerExecutor final : public Executor {
  public:
   explicit ContainerExecutor(Making making) : making_(std::move(making)) {}
   Prepared prepare(const Node& node, const Report& report) override;
+  bool takes_control(const Node&) override;
   std::unique_ptr<Instance> launch(Launch) override;
+  std::shared_ptr<void> let_go(const std::string& node) override;
 
  private:
   struct Environments {
@@ -77,6 +92,11 @@ class ContainerExecutor final : public Executor {
   std::shared_ptr<const Engine> engine();
   Environments& environments();
   void prepare_python(const Node&, const Image&, Prepared&, const Report&);
+  std::unique_ptr<ContainerInstance> make_container(const Launch&, const json& body);
+  std::unique_ptr<Instance> launch_forked(Launch);
+  std::unique_ptr<Instance> launch_in_new(Launch, const Recipe&);
+  std::unique_ptr<Instance> launch_in_lent(Launch, const Recipe&, Lent);
+  std::unique_ptr<Instance> fork_in(std::shared_ptr<ContainerZygote>, Launch);
 
   void keep(std::shared_ptr<const Use> use) {
     const std::lock_guard lock(mutex_);
@@ -88,6 +108,8 @@ class ContainerExecutor final : public Executor {
   std::vector<std::shared_ptr<const Use>> uses_;  // of all that it has prepared
   std::shared_ptr<const Engine> engine_;
   std::unique_ptr<Environments> environments_;
+  std::map<std::string, std::shared_ptr<ContainerZygote>> zygotes_;  // by node; one a node
+  unsigned joins_ = 0;
 };
 
 std::shared_ptr<const Engine> ContainerExecutor::engine() {
@@ -141,17 +163,93 @@ void ContainerExecutor::prepare_python(const Node& node, const Image& image, Pre
   prepared.summary += ", " + packages.summary;
 }
 
-std::unique_ptr<Instance> ContainerExecutor::launch(Launch launch) {
-  Labels labels = owner_labels(launch.session);
-  labels["hawse.node"] = launch.node->id;
-  if (!launch.prepared->packages.empty()) labels["hawse.packages"] = launch.prepared->packages.filename().string();
-  const auto sdk = image_sdk(launch.prepared->image, resources_dir() / "python", state_dir());
+std::unique_ptr<ContainerInstance> ContainerExecutor::make_container(const Launch& launch, const json& body) {
   try {
-    return std::make_unique<ContainerInstance>(engine(), container_name(launch), create_body(launch, resources_dir(), sdk, labels), launch.node->limits.own_memory_bytes());
+    return std::make_unique<ContainerInstance>(engine(), container_name(launch), body, launch.node->limits.own_memory_bytes());
   } catch (const Error& error) {
     if (launch.node->container.gpus.empty() || error.context().find("device driver") == std::string::npos) throw;
     throw lacks_gpus(launch.node->container.gpus, error);
   }
+}
+
+std::unique_ptr<Instance> ContainerExecutor::launch(Launch launch) {
+  if (launch.control) return launch_forked(std::move(launch));
+  const auto sdk = image_sdk(launch.prepared->image, resources_dir() / "python", state_dir());
+  return make_container(launch, create_body(launch, resources_dir(), sdk, labels_of(launch)));
+}
+
+// Where only one start can be foreseen, and nothing is kept warm, a zygote would be one process more.
+bool ContainerExecutor::takes_control(const Node& node) {
+  if (node.kind != NodeKind::python || !node.fork) return false;
+  return node.restart.on == pipeline::RestartOn::failure || node.pool > 0 || node.share || is_kept(node);
+}
+
+// In the container that the last start was in; else in one that waits; else in a new one.
+std::unique_ptr<Instance> ContainerExecutor::launch_forked(Launch launch) {
+  const Recipe recipe = recipe_of(*launch.node, *launch.prepared);
+  std::shared_ptr<ContainerZygote> last;
+  {
+    const std::lock_guard lock(mutex_);
+    if (const auto found = zygotes_.find(launch.node->id); found != zygotes_.end()) last = found->second;
+  }
+  if (last && last->key == recipe.key && last->zygote->usable()) return fork_in_container(std::move(last), std::move(launch));
+  last.reset();
+  let_go(launch.node->id);
+  if (launch.node->share) return launch_in_lent(std::move(launch), recipe, join_shared(recipe, making_.interrupt.get()));
+  if (auto lent = take_warm(*launch.node, recipe)) return launch_in_lent(std::move(launch), recipe, std::move(*lent));
+  if (launch.node->pool > 0 && launch.attempt == 1) keep_warm(*launch.node, recipe, launch.node->pool, false, making_.interrupt.get());
+  return launch_in_new(std::move(launch), recipe);
+}
+
+std::unique_ptr<Instance> ContainerExecutor::launch_in_new(Launch launch, const Recipe& recipe) {
+  unsigned number = 0;
+  {
+    const std::lock_guard lock(mutex_);
+    number = ++joins_;
+  }
+  JoinPoint point(launch.socket.parent_path() / ("join" + std::to_string(number)));
+  json body = recipe.body;
+  body["Labels"] = labels_of(launch);
+  set_join(body, point.socket(), point.token());
+  auto container = make_container(launch, body);
+  const std::int64_t started_ns = plane::monotonic_ns();
+  UniqueFd connection = point.wait(container->ended_fd(), launch.node->start_timeout_ns, making_.interrupt.get());
+  if (!connection) return container;  // its end, or the runtime's patience, says why
+  auto made = std::make_shared<ContainerZygote>();
+  made->key = recipe.key;
+  made->phases_ns = container->phases_ns();
+  made->phases_ns.back().second += plane::monotonic_ns() - started_ns;  // the start, until its init has come to us
+  send_message(connection.get(), R"({"type":"streams"})", {launch.out.get(), launch.err.get()});
+  send_message(connection.get(), recipe.import.dump());
+  auto home = std::make_unique<ContainerHome>(std::move(container), peer_of(connection.get()).pid);
+  made->home = home.get();
+  made->zygote = std::make_shared<Zygote>(std::move(home), std::move(connection));
+  return fork_in(std::move(made), std::move(launch));
+}
+
+std::unique_ptr<Instance> ContainerExecutor::launch_in_lent(Launch launch, const Recipe& recipe, Lent lent) {
+  auto taken = std::make_shared<ContainerZygote>();
+  taken->key = recipe.key;
+  taken->shared = launch.node->share;
+  auto container = std::make_unique<ContainerInstance>(engine(), lent.id, lent.init, launch.node->limits.own_memory_bytes(), std::move(lent.keeper), taken->shared);
+  auto home = std::make_unique<ContainerHome>(std::move(container), lent.init);
+  taken->home = home.get();
+  taken->zygote = std::make_shared<Zygote>(std::move(home), std::move(lent.zygote));
+  return fork_in(std::move(taken), std::move(launch));
+}
+
+std::unique_ptr<Instance> ContainerExecutor::fork_in(std::shared_ptr<ContainerZygote> zygote, Launch launch) {
+  {
+    const std::lock_guard lock(mutex_);
+    zygotes_[launch.node->id] = zygote;
+  }
+  return fork_in_container(std::move(zygote), std::move(launch));
+}
+
+std::shared_ptr<void> ContainerExecutor::let_go(const std::string& node) {
+  const std::lock_guard lock(mutex_);
+  auto found = zygotes_.extract(node);
+  return found ? std::move(found.mapped()) : nullptr;
 }
 
 }  // namespace

@@ -2,8 +2,10 @@
 #include "executor/container/container_instance.hpp"
 
 #include <sys/eventfd.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <csignal>
 
@@ -45,6 +47,12 @@ ContainerInstance::ContainerInstance(std::shared_ptr<const Engine> engine, const
     remove();
     throw;
   }
+}
+
+ContainerInstance::ContainerInstance(std::shared_ptr<const Engine> engine, std::string id, pid_t init, std::optional<std::uint64_t> memory_limit_bytes, UniqueFd keeper, bool shared)
+    : engine_(std::move(engine)), id_(std::move(id)), memory_limit_bytes_(memory_limit_bytes), ended_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)), cgroup_(CgroupView::of_process(init)), keeper_(std::move(keeper)), shared_(shared) {
+  if (!ended_) throw Error::from_errno("take a container", "eventfd");
+  watcher_ = std::thread([this] { watch(); });
 }
 
 ContainerInstance::~ContainerInstance() {
@@ -137,6 +145,10 @@ Ending ContainerInstance::collect() {
 
 void ContainerInstance::kill() noexcept {
   usage();  // the control group goes with the container
+  if (shared_) {  // this session leaves it, and the keeper ends what it has there
+    ::shutdown(keeper_.get(), SHUT_RDWR);
+    return exited(0, SIGKILL);
+  }
   try {
     engine_->kill(id_);
   } catch (const std::exception&) {  // the engine is gone: init ends when the runtime hangs up
@@ -146,12 +158,29 @@ void ContainerInstance::kill() noexcept {
 Usage ContainerInstance::usage() const noexcept {
   const std::lock_guard lock(mutex_);
   if (!cgroup_) return last_;
-  if (const Usage now = cgroup_->usage(); now.memory_bytes) last_ = now;
-  return last_;
+  Usage now = cgroup_->usage();
+  if (!now.memory_bytes) return last_;
+  now.memory_kills -= std::min(now.memory_kills, before_.memory_kills);
+  now.pids_refused -= std::min(now.pids_refused, before_.pids_refused);
+  now.held_back_s = std::max(0.0, now.held_back_s - before_.held_back_s);
+  if (now.cpu_s) now.cpu_s = std::max(0.0, *now.cpu_s - before_.cpu_s.value_or(0));
+  return last_ = now;
+}
+
+void ContainerInstance::count_from_here() noexcept {
+  const std::lock_guard lock(mutex_);
+  if (cgroup_) before_ = cgroup_->usage();
+  last_ = {};
 }
 
 void ContainerInstance::remove() noexcept {
   if (removed_) return;
+  if (keeper_) {
+    ::shutdown(keeper_.get(), SHUT_RDWR);  // of a shared one the zygote's socket is a duplicate
+    keeper_.reset();
+    removed_ = true;
+    return;
+  }
   try {
     engine_->remove(id_);
     removed_ = true;

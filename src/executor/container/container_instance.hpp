@@ -4,11 +4,13 @@
 //
 // How its end is seen: hawse-init tells the runtime at once (`exited`, passed on with exited()) and keeps the container alive, so that the control group's
 // figures can still be read; where the whole container goes, a thread that holds the engine's `wait` sees it. Either makes ended_fd readable.
-// Owns the container: it is removed, by force, by collect() or at the latest by the destructor.
+// Owns the container: it is removed, by force, by collect() or at the latest by the destructor. One that a keeper (warm.hpp) has lent is given back
+// instead, by closing the connection to the keeper: that removes it, or lends it on.
 #pragma once
 
 #include <memory>
 #include <mutex>
+#include <string>
 #include <thread>
 
 #include "base/fd.hpp"
@@ -22,6 +24,8 @@ class ContainerInstance final : public Instance {
  public:
   // Creates and starts it. Throws Error(engine); then nothing is left.
   ContainerInstance(std::shared_ptr<const Engine> engine, const std::string& name, const nlohmann::json& body, std::optional<std::uint64_t> memory_limit_bytes);
+  // One that runs already, lent by a keeper over that connection. init: its process 1. shared: others have it as well, and only the keeper ends it.
+  ContainerInstance(std::shared_ptr<const Engine> engine, std::string id, pid_t init, std::optional<std::uint64_t> memory_limit_bytes, UniqueFd keeper, bool shared);
   ~ContainerInstance() override;
 
   int ended_fd() const noexcept override { return ended_.get(); }
@@ -34,6 +38,7 @@ class ContainerInstance final : public Instance {
   void exited(int code, int signal) noexcept override;
 
   const std::string& id() const noexcept { return id_; }
+  void count_from_here() noexcept;  // what limits it has met so far, and the CPU time, are an earlier start's
 
  private:
   void watch() noexcept;
@@ -50,12 +55,15 @@ class ContainerInstance final : public Instance {
 
   mutable std::mutex mutex_;  // over the following
   std::optional<CgroupView> cgroup_;
+  Usage before_;  // what isn't counted
   mutable Usage last_;  // seen before the control group went
   std::optional<Ending> told_;  // by init
   std::string lost_;            // why the engine can't tell any more
 
   std::optional<Ending> collected_;
   bool removed_ = false;
+  UniqueFd keeper_;  // lent by it
+  bool shared_ = false;
   Interrupt interrupt_;  // of the watcher
   std::thread watcher_;
 };

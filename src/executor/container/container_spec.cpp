@@ -34,9 +34,11 @@ json mounts_of(const Launch& launch, const std::filesystem::path& resources, con
   return mounts;
 }
 
-json command_of(const Node& node) {
+json command_of(const Node& node, bool zygote) {
   if (node.kind == NodeKind::program) return json::array({inside(node, node.source_file)});
-  return {"python3", "-I", "-u", "-B", std::string(kSdkInside) + "/hawse/_main.py"};
+  json command = {"python3", "-I", "-u", "-B", std::string(kSdkInside) + "/hawse/_main.py"};
+  if (zygote) command.push_back("zygote");
+  return command;
 }
 
 // PATH comes from the image, or from the engine where the image says nothing. Of the host's environment nothing gets in.
@@ -101,10 +103,10 @@ std::string container_name(const Launch& launch) {
   return "hawse-" + launch.session + "-" + node + "-" + std::to_string(launch.attempt);
 }
 
-json create_body(const Launch& launch, const std::filesystem::path& resources, const std::filesystem::path& sdk, const Labels& labels) {
+json create_body(const Launch& launch, const std::filesystem::path& resources, const std::filesystem::path& sdk, const Labels& labels, bool zygote) {
   return {{"Image", launch.prepared->image},
           {"Entrypoint", json::array({kInitInside})},
-          {"Cmd", command_of(*launch.node)},
+          {"Cmd", command_of(*launch.node, zygote)},
           {"Env", environment_of(launch)},
           {"User", launch.node->container.user},
           {"WorkingDir", "/tmp"},
@@ -112,6 +114,13 @@ json create_body(const Launch& launch, const std::filesystem::path& resources, c
           {"Healthcheck", {{"Test", {"NONE"}}}},
           {"NetworkDisabled", launch.node->container.network == "none"},
           {"HostConfig", host_config(launch, resources, sdk)}};
+}
+
+void set_join(json& body, const std::filesystem::path& socket, const std::string& token) {
+  for (auto& mount : body["HostConfig"]["Mounts"])
+    if (mount["Target"] == kSocketInside) mount["Source"] = socket.string();
+  for (auto& variable : body["Env"])
+    if (variable.get_ref<const std::string&>().starts_with("HAWSE_TOKEN=")) variable = "HAWSE_TOKEN=" + token;
 }
 
 }  // namespace hawse::executor

@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "executor/container/warm.hpp"
+
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <thread>
+
+#include "base/error.hpp"
+#include "base/files.hpp"
+#include "base/socket.hpp"
+#include "base/subprocess.hpp"
+#include "executor/container/container_spec.hpp"
+#include "executor/container/image_sdk.hpp"
+#include "executor/zygote.hpp"
+
+namespace hawse::executor {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+
+namespace {
+
+constexpr int kAnswer_ms = 5000;
+constexpr unsigned kStartAttempts = 200;  // 25 ms apart: another keeper may just be ending, or beginning
+
+Error gone() { return {ErrorCode::system, "ask the keeper of warm containers", "it has ended", "its log says why: " + keeper_log().string()}; }
+
+// One question to the keeper, and what it answers.
+class Question {
+ public:
+  // Throws Error where none listens.
+  explicit Question(const json& request) : fd_(connect_to((keeper_folder() / "socket").string())) {
+    json whole = request;
+    whole["version"] = 1;
+    if (!send_message(fd_.get(), whole.dump())) throw gone();
+  }
+
+  // timeout_ms < 0: as long as it takes, or until the interrupt.
+  Message answer(json* body, int timeout_ms, Interrupt* interrupt = nullptr) {
+    const Interrupt::Waiting waiting(interrupt, [this] { ::shutdown(fd_.get(), SHUT_RDWR); });
+    pollfd one{fd_.get(), POLLIN, 0};
+    if (::poll(&one, 1, timeout_ms) == 0) throw Error(ErrorCode::system, "ask the keeper of warm containers", "it does not answer", "its log: " + keeper_log().string());
+    auto message = receive_message(fd_.get());
+    if (interrupt != nullptr) interrupt->check("wait for a warm container");
+    if (!message) throw gone();
+    *body = json::parse(message->text, nullptr, false);
+    if (!body->is_object()) throw Error(ErrorCode::internal, "ask the keeper of warm containers", "its answer makes no sense");
+    if (body->value("type", "") == "error") throw Error(ErrorCode::engine, "start a container that is kept warm", body->value("text", ""), body->value("hint", ""));
+    return std::move(*message);
+  }
+
+ private:
+  UniqueFd fd_;
+};
+
+// Runs the question against a keeper that is started where none listens.
+Question ask_or_start(const json& request, Interrupt* interrupt) {
+  if (const auto bytes = request.dump().size(); bytes + 64 > kMaxMessageBytes)
+    throw Error(ErrorCode::usage, "keep a container warm", "what shapes it takes " + std::to_string(bytes) + " bytes, and 64 KiB is the most", "fewer or shorter env: and mounts:");
+  for (unsigned attempt = 0;; ++attempt) {
+    try {
+      return Question(request);
+    } catch (const Error& error) {
+      if (attempt == kStartAttempts) throw Error(ErrorCode::system, "start the keeper of warm containers", error.context(), "its log: " + keeper_log().string());
+    }
+    if (attempt % 8 == 0) {
+      SpawnOptions options;
+      options.argv = {(resources_dir() / "hawse-keeper").string()};
+      options.env = current_environment();
+      const auto result = run_to_end(options, nullptr, interrupt);  // it goes on in the background
+      if (result.status.signalled || result.status.value != 0) throw Error(ErrorCode::system, "start the keeper of warm containers", result.err);
+    } else {
+      std::this_thread::sleep_for(std::chrono::milliseconds(25));
+    }
+  }
+}
+
+Lent lent_from(const json& body, Message message) {
+  if (body.value("type", "") != "container" || message.fds.size() != (body.value("shared", false) ? 1u : 2u)) throw Error(ErrorCode::internal, "take a warm container", "the keeper's answer makes no sense");
+  Lent lent{body.value("id", ""), body.value("init", 0), std::move(message.fds[0]), {}};
+  lent.keeper = message.fds.size() > 1 ? std::move(message.fds[1]) : lent.zygote.duplicate();
+  return lent;
+}
+
+std::string pipeline_of(const pipeline::Node& node) { return fs::absolute(node.file).lexically_normal().string(); }
+
+json slot_of(const pipeline::Node& node) { return {{"pipeline", pipeline_of(node)}, {"node", node.id}}; }
+
+// Files that are mounted, as they are now.
+json content_of(const pipeline::Node& node) {
+  json all = json::array();
+  for (const auto& file : node.code_files) all.push_back({file.string(), sha256_hex(read_file(file))});
+  struct stat init {};
+  ::stat((resources_dir() / "hawse-init").c_str(), &init);
+  all.push_back({init.st_ino, init.st_mtim.tv_sec, init.st_mtim.tv_nsec});
+  return all;
+}
+
+}  // namespace
+
+Recipe recipe_of(const pipeline::Node& node, const Prepared& prepared) {
+  Launch nowhere;
+  nowhere.node = &node;
+  nowhere.prepared = &prepared;
+  Recipe recipe;
+  recipe.body = create_body(nowhere, resources_dir(), image_sdk(prepared.image, resources_dir() / "python", state_dir()), {}, true);
+  recipe.import = Zygote::import_message(prepared, true, true);
+  recipe.key = sha256_hex(json{recipe.body, recipe.import, content_of(node), node.share ? "" : pipeline_of(node), node.share}.dump());
+  recipe.body["Labels"] = Labels{{"hawse.node", node.id}};
+  if (!prepared.packages.empty()) recipe.body["Labels"]["hawse.packages"] = prepared.packages.filename().string();
+  recipe.timeout_ns = node.start_timeout_ns;
+  return recipe;
+}
+
+json to_json(const Recipe& recipe) { return {{"body", recipe.body}, {"import", recipe.import}, {"key", recipe.key}, {"timeout_ns", recipe.timeout_ns}}; }
+
+Recipe recipe_from(const json& text) { return {text.at("body"), text.at("import"), text.at("key"), text.at("timeout_ns")}; }
+
+fs::path keeper_folder() { return run_dir() / "keeper"; }
+fs::path keeper_log() { return state_dir() / "keeper.log"; }
+
+bool keeper_runs() noexcept {
+  std::error_code absent;
+  return fs::exists(keeper_folder() / "socket", absent);
+}
+
+std::string mark_of(const std::string& pipeline, const std::string& node) { return "kept-" + sha256_hex(pipeline + "\n" + node).substr(0, 16); }
+
+bool is_kept(const pipeline::Node& node) {
+  std::error_code absent;
+  return fs::exists(keeper_folder() / mark_of(pipeline_of(node), node.id), absent);
+}
+
+std::optional<Lent> take_warm(const pipeline::Node& node, const Recipe& recipe) {
+  if (!is_kept(node)) return std::nullopt;
+  json request = slot_of(node), body;
+  request.update({{"type", "take"}, {"recipe", to_json(recipe)}, {"count", node.pool}});
+  try {
+    Message message = Question(request).answer(&body, kAnswer_ms);
+    if (body.value("type", "") == "none") return std::nullopt;
+    return lent_from(body, std::move(message));
+  } catch (const Error&) {
+    return std::nullopt;  // it has just ended, or its socket is what a killed one left
+  }
+}
+
+void keep_warm(const pipeline::Node& node, const Recipe& recipe, unsigned count, bool wait, Interrupt* interrupt) {
+  json request = slot_of(node), body;
+  request.update({{"type", "keep"}, {"recipe", to_json(recipe)}, {"count", count}, {"wait", wait}});
+  ask_or_start(request, interrupt).answer(&body, wait ? -1 : kAnswer_ms, interrupt);
+}
+
+Lent join_shared(const Recipe& recipe, Interrupt* interrupt) {
+  json body;
+  Message message = ask_or_start({{"type", "join"}, {"recipe", to_json(recipe)}}, interrupt).answer(&body, -1, interrupt);
+  return lent_from(body, std::move(message));
+}
+
+std::vector<json> warm_containers() {
+  std::vector<json> all;
+  if (!keeper_runs()) return all;
+  json body;
+  std::optional<Question> question;
+  try {
+    question.emplace(json{{"type", "warm"}});
+  } catch (const Error&) {
+    return all;  // a killed one's socket
+  }
+  for (question->answer(&body, kAnswer_ms); body.value("type", "") != "end"; question->answer(&body, kAnswer_ms)) all.push_back(body);
+  return all;
+}
+
+unsigned stop_warm(const fs::path& pipeline) {
+  if (!keeper_runs()) return 0;
+  json body;
+  std::optional<Question> question;
+  try {
+    question.emplace(json{{"type", "unkeep"}, {"pipeline", pipeline.string()}});
+  } catch (const Error&) {
+    return 0;
+  }
+  question->answer(&body, -1);
+  return body.value("removed", 0u);
+}
+
+}  // namespace hawse::executor

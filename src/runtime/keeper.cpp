@@ -1,0 +1,372 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What the keeper is asked, the containers that wait, and how containers are made and removed. keeper_shared.cpp: those that several sessions have.
+#include "runtime/keeper.hpp"
+
+#include <poll.h>
+#include <signal.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <ctime>
+
+#include "base/error.hpp"
+#include "base/files.hpp"
+#include "base/socket.hpp"
+#include "executor/container/container_spec.hpp"
+#include "executor/container/join_point.hpp"
+#include "executor/container/ownership.hpp"
+#include "plane/port.hpp"
+
+namespace hawse::runtime {
+
+using executor::Recipe;
+
+namespace {
+
+constexpr std::int64_t kRefillAfter_ns = 500'000'000;  // a start that was given one has the processor for itself first
+constexpr std::int64_t kIdle_ns = 2'000'000'000;
+constexpr std::int64_t kLongestPause_ns = 60'000'000'000;
+
+bool readable(int fd, std::int64_t timeout_ns) {
+  pollfd one{fd, POLLIN, 0};
+  return ::poll(&one, 1, static_cast<int>(timeout_ns / 1'000'000)) > 0;
+}
+
+}  // namespace
+
+Keeper::Keeper(std::filesystem::path folder, int log) : folder_(std::move(folder)), log_(log) {
+  sigset_t caught;
+  sigemptyset(&caught);
+  for (const int number : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&caught, number);
+  sigprocmask(SIG_BLOCK, &caught, nullptr);
+  signals_.reset(signalfd(-1, &caught, SFD_CLOEXEC | SFD_NONBLOCK));
+  signals_watch_ = loop_.on_readable(signals_.get(), [this] {
+    say("a signal ends the keeper");
+    loop_.stop();
+  });
+  control_ = std::make_unique<Control>(loop_, folder_ / "socket", [this](Control::Client& client, const json& request) { on_request(client, request); });
+  look_whether_idle();
+}
+
+Keeper::~Keeper() {
+  ending_ = true;
+  std::error_code gone;
+  std::filesystem::remove(folder_ / "socket", gone);
+  control_.reset();
+  interrupt_->now();
+  for (auto& worker : workers_) worker.join();
+  workers_.clear();
+  for (auto& [slot, place] : places_)
+    for (auto& kept : place.waiting) drop(std::move(kept));
+  for (auto& [id, lent] : lent_) drop(std::move(lent.kept));
+  for (auto& [id, shared] : shared_)
+    if (shared.kept) drop(std::move(shared.kept));
+  for (auto& worker : workers_) worker.join();
+}
+
+void Keeper::run() { loop_.run(); }
+
+void Keeper::say(const std::string& text) noexcept {
+  char time[32] = "";
+  const std::time_t now = std::time(nullptr);
+  std::tm local{};
+  if (::localtime_r(&now, &local) != nullptr) std::strftime(time, sizeof time, "%F %T ", &local);
+  const std::string line = time + text + "\n";
+  if (::write(log_, line.data(), line.size()) < 0) return;
+}
+
+void Keeper::on_request(Control::Client& client, const json& request) {
+  const std::string type = request["type"];
+  try {
+    if (type == "keep") keep(client, request);
+    else if (type == "take") take(client, request);
+    else if (type == "join") join(client, request);
+    else if (type == "unkeep") unkeep(client, request["pipeline"]);
+    else if (type == "warm") list(client);
+    else client.fail("a keeper of warm containers knows no '" + type + "'");
+  } catch (const json::exception&) {
+    client.fail("a recipe that makes no sense");
+  }
+  look_whether_idle();
+}
+
+void Keeper::ask(Asking& asking, Control::Client& client) {
+  asking.push_back(&client);
+  client.when_gone([this, gone = &client] {
+    for (auto& [slot, place] : places_) std::erase(place.asking, gone);
+    for (auto& [id, shared] : shared_) std::erase(shared.asking, gone);
+  });
+}
+
+// ---- containers that wait ---------------------------------------------------------------------------------------------------
+
+void Keeper::keep(Control::Client& client, const json& request) {
+  const Slot slot{request["pipeline"], request["node"]};
+  Recipe recipe = executor::recipe_from(request["recipe"]);
+  Place& place = place_of(slot);
+  set_recipe(place, std::move(recipe));
+  const bool wait = request["wait"];
+  (wait ? place.by_user : place.by_manifest) = request["count"].get<unsigned>();
+  place.failures = 0;
+  if (!wait) {
+    client.send({{"type", "kept"}});
+    return fill_later(slot, kRefillAfter_ns);
+  }
+  fill(slot);
+  ask(place.asking, client);
+  tell_ready(place);
+}
+
+void Keeper::take(Control::Client& client, const json& request) {
+  const Slot slot{request["pipeline"], request["node"]};
+  const unsigned count = request["count"];
+  Recipe recipe = executor::recipe_from(request["recipe"]);
+  if (count == 0 && !places_.contains(slot)) return client.send({{"type", "none"}});
+  Place& place = place_of(slot);
+  set_recipe(place, std::move(recipe));
+  place.by_manifest = count;
+  while (!place.waiting.empty() && readable(place.waiting.front()->container->ended_fd(), 0)) {  // its watch hasn't been called yet
+    drop(std::move(place.waiting.front()));
+    place.waiting.pop_front();
+  }
+  if (place.waiting.empty()) {
+    client.send({{"type", "none"}});
+    fill_later(slot, kRefillAfter_ns);
+    return forget_if_unwanted(slot);
+  }
+  auto [ours, theirs] = socket_pair();
+  const std::uint64_t id = ++last_id_;
+  Lent& lent = lent_[id];
+  lent.slot = slot;
+  lent.kept = std::move(place.waiting.front());
+  place.waiting.pop_front();
+  lent.kept->ended.reset();
+  lent.session = std::move(ours);
+  lent.watch = loop_.on_readable(lent.session.get(), [this, id] {
+    auto back = lent_.extract(id);
+    drop(std::move(back.mapped().kept));
+  });
+  client.send({{"type", "container"}, {"id", lent.kept->container->id()}, {"init", lent.kept->init}, {"shared", false}}, {lent.kept->zygote.get(), theirs.get()});
+  lent.kept->zygote.reset();
+  fill_later(slot, kRefillAfter_ns);
+}
+
+void Keeper::unkeep(Control::Client& client, const std::string& pipeline) {
+  std::vector<std::shared_ptr<Kept>> gone;
+  for (auto place = places_.begin(); place != places_.end();) {
+    if (!pipeline.empty() && place->first.first != pipeline) {
+      ++place;
+      continue;
+    }
+    for (auto* asking : Asking(place->second.asking)) asking->fail("it isn't kept any more");
+    for (auto& kept : place->second.waiting) gone.push_back(std::move(kept));
+    forget(place++);  // those that are being made find no place, and go
+  }
+  if (gone.empty()) return client.send({{"type", "unkept"}, {"removed", 0}});
+  auto left = std::make_shared<std::size_t>(gone.size());
+  auto answer = std::make_shared<Control::Client*>(&client);
+  client.when_gone([answer] { *answer = nullptr; });
+  for (auto& kept : gone)
+    drop(std::move(kept), [left, answer, removed = gone.size()] {
+      if (--*left == 0 && *answer != nullptr) (*answer)->send({{"type", "unkept"}, {"removed", removed}});
+    });
+}
+
+void Keeper::list(Control::Client& client) {
+  std::map<Slot, unsigned> lent;
+  for (const auto& [id, one] : lent_) ++lent[one.slot];
+  for (const auto& [slot, place] : places_) lent.try_emplace(slot, 0);
+  for (const auto& [slot, count] : lent) {
+    json line = {{"type", "warm"}, {"pipeline", slot.first}, {"node", slot.second}, {"lent", count}, {"waiting", 0}, {"making", 0}, {"wanted", 0}, {"containers", json::array()}};
+    if (const auto place = places_.find(slot); place != places_.end()) {
+      line["waiting"] = place->second.waiting.size();
+      line["making"] = place->second.making;
+      line["wanted"] = place->second.wanted();
+      for (const auto& kept : place->second.waiting) line["containers"].push_back(kept->container->id().substr(0, 12));
+      if (!place->second.error.empty()) line["error"] = place->second.error;
+    }
+    client.send(line);
+  }
+  for (const auto& [id, shared] : shared_) {
+    const std::string container = shared.kept ? shared.kept->container->id().substr(0, 12) : "";
+    client.send({{"type", "warm"}, {"node", shared.recipe.body["Labels"].value("hawse.node", "")}, {"sessions", shared.views.size()}, {"containers", {container}}});
+  }
+  client.end();
+}
+
+// A session looks at a file before it asks.
+Keeper::Place& Keeper::place_of(const Slot& slot) {
+  const auto [place, is_new] = places_.try_emplace(slot);
+  if (is_new) write_file(folder_ / executor::mark_of(slot.first, slot.second), "");
+  return place->second;
+}
+
+void Keeper::forget(std::map<Slot, Place>::iterator place) {
+  std::error_code gone;
+  std::filesystem::remove(folder_ / executor::mark_of(place->first.first, place->first.second), gone);
+  places_.erase(place);
+}
+
+// What was made by another recipe is of no use to anybody any more.
+void Keeper::set_recipe(Place& place, Recipe recipe) {
+  if (place.recipe.key == recipe.key) return;
+  for (auto& kept : place.waiting) drop(std::move(kept));
+  place.waiting.clear();
+  place.recipe = std::move(recipe);
+  place.failures = 0;
+  place.error.clear();
+}
+
+void Keeper::fill(const Slot& slot) {
+  const auto found = places_.find(slot);
+  if (found == places_.end()) return;
+  Place& place = found->second;
+  while (place.waiting.size() > place.wanted()) {
+    drop(std::move(place.waiting.back()));
+    place.waiting.pop_back();
+  }
+  while (place.waiting.size() + place.making < place.wanted()) {
+    ++place.making;
+    make(place.recipe, [this, slot, key = place.recipe.key](std::shared_ptr<Kept> kept, const Error* error) { on_made(slot, key, std::move(kept), error); });
+  }
+  forget_if_unwanted(slot);
+}
+
+void Keeper::fill_later(const Slot& slot, std::int64_t delay_ns) {
+  const auto found = places_.find(slot);
+  if (found != places_.end()) found->second.timer = loop_.after(delay_ns, [this, slot] { fill(slot); });
+}
+
+void Keeper::on_made(const Slot& slot, const std::string& key, std::shared_ptr<Kept> kept, const Error* error) {
+  const auto found = places_.find(slot);
+  if (found != places_.end() && found->second.making > 0) --found->second.making;
+  const bool fits = found != places_.end() && found->second.recipe.key == key;
+  if (!fits) {
+    if (kept) drop(std::move(kept));
+    return found == places_.end() ? look_whether_idle() : fill(slot);
+  }
+  Place& place = found->second;
+  if (error != nullptr) {
+    place.error = error->what();
+    say(slot.first + ": " + slot.second + ": " + place.error);
+    for (auto* asking : Asking(place.asking)) asking->fail(error->what(), error->hint());
+    place.asking.clear();
+    return fill_later(slot, std::min(kLongestPause_ns, std::int64_t{1'000'000'000} << std::min(place.failures++, 6u)));
+  }
+  place.failures = 0;
+  place.error.clear();
+  Kept& one = *kept;
+  place.waiting.push_back(std::move(kept));
+  one.ended = loop_.on_readable(one.container->ended_fd(), [this, slot, which = &one] {
+    const auto place_of = places_.find(slot);
+    if (place_of == places_.end()) return;
+    auto& waiting = place_of->second.waiting;
+    const auto dead = std::ranges::find_if(waiting, [&](const auto& each) { return each.get() == which; });
+    if (dead == waiting.end()) return;
+    say(slot.first + ": " + slot.second + ": a container that waited has ended");
+    drop(std::move(*dead));
+    waiting.erase(dead);
+    fill_later(slot, kRefillAfter_ns);
+  });
+  tell_ready(place);
+  fill(slot);
+}
+
+void Keeper::tell_ready(Place& place) {
+  if (place.waiting.size() < place.wanted()) return;
+  for (auto* asking : std::exchange(place.asking, {})) asking->send({{"type", "kept"}, {"waiting", place.waiting.size()}});
+}
+
+void Keeper::forget_if_unwanted(const Slot& slot) {
+  const auto found = places_.find(slot);
+  if (found == places_.end() || found->second.wanted() > 0 || !found->second.waiting.empty() || found->second.making > 0) return;
+  // Its own timer may have called this.
+  loop_.post([this, slot] {
+    const auto place = places_.find(slot);
+    if (place != places_.end() && place->second.wanted() == 0 && place->second.waiting.empty() && place->second.making == 0) forget(place);
+    look_whether_idle();
+  });
+}
+
+// ---- making and removing ----------------------------------------------------------------------------------------------------
+
+void Keeper::make(const Recipe& recipe, OnMade then) {
+  work([this, recipe, number = ++last_container_, then = std::move(then)] {
+    std::shared_ptr<Kept> kept;
+    std::shared_ptr<Error> error;
+    try {
+      kept = made(recipe, number);
+    } catch (const Error& failed) {
+      error = std::make_shared<Error>(failed);
+    } catch (const std::exception& failed) {
+      error = std::make_shared<Error>(ErrorCode::internal, "start a container", failed.what());
+    }
+    loop_.post([kept, error, then] { then(kept, error.get()); });
+  });
+}
+
+std::shared_ptr<Keeper::Kept> Keeper::made(const Recipe& recipe, unsigned number) {
+  std::shared_ptr<const executor::Engine> engine;
+  {
+    const std::lock_guard lock(mutex_);
+    if (!engine_) engine_ = std::make_shared<const executor::Engine>(executor::Engine::find_socket(), interrupt_);
+    engine = engine_;
+  }
+  executor::JoinPoint point(folder_ / ("join" + std::to_string(number)));
+  json body = recipe.body;
+  for (const auto& [name, value] : executor::owner_labels("warm")) body["Labels"][name] = value;
+  executor::set_join(body, point.socket(), point.token());
+  auto kept = std::make_shared<Kept>();
+  const std::string name = "hawse-warm-" + std::to_string(::getpid()) + "-" + body["Labels"].value("hawse.node", "") + "-" + std::to_string(number);
+  kept->container = std::make_unique<executor::ContainerInstance>(engine, name, body, std::nullopt);
+  const std::int64_t end_ns = plane::monotonic_ns() + recipe.timeout_ns;
+  kept->zygote = point.wait(kept->container->ended_fd(), recipe.timeout_ns, interrupt_.get());
+  if (!kept->zygote) throw Error(ErrorCode::engine, "start a container", "it has ended before its node came to life: " + kept->container->collect().text, "run the pipeline without what is kept warm: it says more");
+  kept->init = peer_of(kept->zygote.get()).pid;
+  send_message(kept->zygote.get(), R"({"type":"streams"})", {log_, log_});
+  send_message(kept->zygote.get(), recipe.import.dump());
+  send_message(kept->zygote.get(), R"({"type":"reap","number":0,"sweep":false})");  // answered when the import is over
+  while (plane::monotonic_ns() < end_ns) {
+    interrupt_->check("start a container");
+    if (!readable(kept->zygote.get(), 100'000'000)) continue;
+    const auto message = receive_message(kept->zygote.get(), true);
+    const json said = message ? json::parse(message->text, nullptr, false) : json();
+    if (said.is_object() && said.value("type", json()) == "reaped") return kept;
+    break;
+  }
+  throw Error(ErrorCode::engine, "start a container", "the import of its node's module has ended it, or takes longer than start_timeout", "what it printed is in " + executor::keeper_log().string());
+}
+
+void Keeper::drop(std::shared_ptr<Kept> kept, std::function<void()> then) {
+  kept->ended.reset();
+  kept->zygote.reset();
+  work([this, container = std::shared_ptr<executor::ContainerInstance>(std::move(kept->container)), then = std::move(then)]() mutable {
+    container.reset();
+    if (!ending_) loop_.post([this, then] {
+      if (then) then();
+      look_whether_idle();
+    });
+  });
+}
+
+void Keeper::work(std::function<void()> task) {
+  const auto worker = workers_.emplace(workers_.end());
+  *worker = std::thread([this, worker, task = std::move(task)] {
+    task();
+    if (ending_) return;
+    loop_.post([this, worker] {
+      worker->join();
+      workers_.erase(worker);
+      look_whether_idle();
+    });
+  });
+}
+
+void Keeper::look_whether_idle() {
+  if (!places_.empty() || !lent_.empty() || !shared_.empty() || !workers_.empty()) return idle_timer_.reset();
+  if (!idle_timer_) idle_timer_ = loop_.after(kIdle_ns, [this] { loop_.stop(); });
+}
+
+}  // namespace hawse::runtime
