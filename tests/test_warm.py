@@ -22,7 +22,7 @@ SAYS = """
     imported_at = time.monotonic_ns()
     class Node(hawse.Node):
         def setup(self) -> None:
-        print(json.dumps({"host": os.uname().nodename, "imported_at": imported_at, "pid": os.getpid()}))
+            print(json.dumps({"host": os.uname().nodename, "imported_at": imported_at, "pid": os.getpid()}))
         def process(self, tensor: hawse.Tensor) -> None: ...
 """
 
@@ -241,10 +241,10 @@ ENDLESS = """
     import json, os, time
     class Node(hawse.Node):
         def setup(self) -> None:
-        print(json.dumps({"host": os.uname().nodename, "pid": os.getpid()}), flush=True)
+            print(json.dumps({"host": os.uname().nodename, "pid": os.getpid()}), flush=True)
         def process(self, tensor: hawse.Tensor) -> None:
-        if os.path.exists("/tmp/end-" + str(os.getpid())):
-            os._exit(1)
+            if os.path.exists("/tmp/end-" + str(os.getpid())):
+                os._exit(1)
 """
 
 
@@ -297,6 +297,7 @@ def test_a_killed_keeper_takes_what_waited_along(bench: Bench) -> None:
     (had,) = kept()[0]["containers"]
     keeper = int((RUN_DIR / "keeper" / "owner").read_text().split()[0])
     os.kill(keeper, signal.SIGKILL)
+    wait_for(lambda: not pathlib.Path(f"/proc/{keeper}").exists(), "it is dead")
     wait_for(lambda: had not in str(containers("running")), "its container ends by itself")
     (start,) = said(bench.run_ok())
     assert start["host"] != had

@@ -3,6 +3,7 @@
 
 #include <poll.h>
 #include <signal.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -150,6 +151,12 @@ Fork::Fork(std::shared_ptr<Zygote> zygote, const Launch& launch, Options options
   zygote_->send({{"type", "fork"}, {"number", number_}, {"cgroup", options.cgroup_files}, {"become", to_string(options.become)}},
                 {launch.control.get(), launch.out.get(), launch.err.get(), theirs.get()});
   ++zygote_->waiting_;
+  if (!zygote_->home().tells_exit()) return;
+  // A container's init keeps the zygote's socket open: what a dead zygote hasn't read stays in it, and the report's other end with that.
+  answered_.reset(::epoll_create1(EPOLL_CLOEXEC));
+  epoll_event readable_one{.events = EPOLLIN, .data = {}};
+  for (const int fd : {report_.get(), zygote_->socket_.get()})
+    if (::epoll_ctl(answered_.get(), EPOLL_CTL_ADD, fd, &readable_one) != 0) throw Error::from_errno("start a program", "epoll");
 }
 
 Fork::~Fork() {
@@ -176,7 +183,7 @@ void Fork::kill() noexcept {
   if (pidfd_ && ::syscall(SYS_pidfd_send_signal, pidfd_.get(), SIGKILL, nullptr, 0u) != 0 && errno == EPERM) zygote_->send({{"type", "kill"}, {"number", number_}});
 }
 
-int Fork::ended_fd() const noexcept { return became_ ? zygote_->socket_.get() : pid_ > 0 ? pidfd_.get() : report_.get(); }
+int Fork::ended_fd() const noexcept { return became_ ? zygote_->socket_.get() : pid_ > 0 ? pidfd_.get() : answered_fd(); }
 
 Fork::Answer Fork::answer() {
   std::optional<std::pair<json, pid_t>> message;

@@ -85,7 +85,7 @@ class Fork {
   ~Fork();  // kills and reaps
   Fork(const Fork&) = delete;
 
-  int answered_fd() const noexcept { return report_.get(); }  // readable: answer() doesn't wait
+  int answered_fd() const noexcept { return answered_ ? answered_.get() : report_.get(); }  // readable: answer() doesn't wait
   Answer answer();         // throws Error where the start failed
   void kill() noexcept;    // before the answer: there will be none
   int ended_fd() const noexcept;  // after the answer: readable once it has ended
@@ -107,6 +107,7 @@ class Fork {
   const bool sweep_;
   unsigned number_;
   UniqueFd report_, pidfd_;
+  UniqueFd answered_;  // an epoll: the report, or what init says
   std::int64_t asked_ns_, interpreter_ns_ = 0, import_ns_ = 0;
   pid_t pid_ = -1;
   bool waiting_ = true, reaped_ = false, became_ = false;
