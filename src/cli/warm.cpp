@@ -56,6 +56,7 @@ int keep(const pipeline::Pipeline& pipeline, const Flags& flags) {
 std::string in_words(const json& line) {
   if (line.contains("sessions")) return fmt::format("shared by {} {}", line["sessions"].get<int>(), line["sessions"] == 1 ? "session" : "sessions");
   std::string text = fmt::format("{} of {} waiting", line.value("waiting", 0), line.value("wanted", 0));
+  if (const int making = line.value("making", 0); making > 0) text += fmt::format(", {} being made", making);
   if (const int lent = line.value("lent", 0); lent > 0) text += fmt::format(", {} lent to a session", lent);
   if (line.contains("error")) text += ": " + strip_control(line["error"].get<std::string>());
   return text;
