@@ -99,7 +99,8 @@ Line warm() {
     others += line.contains("sessions") ? 1 : line.value("lent", 0u);
   }
   if (!executor::keeper_runs()) return {"warm containers", true, false, "none, no keeper runs"};
-  return {"warm containers", true, false, fmt::format("{} waiting, {} in use (hawse warm --ls; log: {})", waiting, others, executor::keeper_log().string())};
+  return {"warm containers", true, false,
+          fmt::format("{} waiting, {} in use (hawse warm --ls; log: {})", waiting, others, executor::keeper_log().string())};
 }
 
 Line python() {
@@ -176,7 +177,8 @@ Line store() {
 int examine(bool as_json) {
   int code = kOk;
   nlohmann::json all = nlohmann::json::array();
-  for (const auto check : {kernel, sealed_memory, process_descriptors, control_groups, store, media, python, uv, engine, warm, mmdebstrap, processor}) {
+  for (const auto check :
+       {kernel, sealed_memory, process_descriptors, control_groups, store, media, python, uv, engine, warm, mmdebstrap, processor}) {
     const Line line = check();
     if (!line.there && line.needed) code = kEnvironment;
     if (as_json) {

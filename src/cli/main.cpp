@@ -110,8 +110,9 @@ int main(int argc, char** argv) {
   app.require_subcommand(1);
   app.set_help_flag("-h,--help", "Show this help");
   Result result;
-  for (const auto add : {add_run, add_ps, add_top, add_logs, add_tap, add_inspect, add_restart, add_replace, add_stop, add_check, add_build, add_lock, add_pack, add_warm, add_new, add_image, add_schema, add_doctor, add_bench, add_advise,
-                         add_version, add_completion}) {
+  for (const auto add :
+       {add_run,  add_ps,   add_top,  add_logs, add_tap,   add_inspect, add_restart, add_replace, add_stop,   add_check,   add_build,
+        add_lock, add_pack, add_warm, add_new,  add_image, add_schema,  add_doctor,  add_bench,   add_advise, add_version, add_completion}) {
     add(app, result);
   }
   if (argc == 1) {

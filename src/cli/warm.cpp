@@ -41,7 +41,9 @@ int keep(const pipeline::Pipeline& pipeline, const Flags& flags) {
   const auto containers = executor::make_container_executor(request.making);
   bool any = false;
   for (const auto& node : pipeline.nodes) any = any || why_not(node).empty();
-  if (!any) throw Error(ErrorCode::usage, "keep " + pipeline.name + " warm", "it has no Python node in a container that could be forked", "executor: container, without fork: false or share: true");
+  if (!any)
+    throw Error(ErrorCode::usage, "keep " + pipeline.name + " warm", "it has no Python node in a container that could be forked",
+                "executor: container, without fork: false or share: true");
   return for_each_environment(pipeline, flags.quiet, request, [&](const pipeline::Node& node, const executor::Report& report) -> std::string {
     if (const std::string why = why_not(node); !why.empty()) return "not kept warm (" + why + ")";
     const auto prepared = containers->prepare(node, report);
@@ -81,7 +83,8 @@ void list(bool as_json) {
 
 void stop(const std::string& pipeline) {
   const unsigned gone = executor::stop_warm(pipeline.empty() ? std::filesystem::path() : std::filesystem::absolute(pipeline).lexically_normal());
-  fmt::print("{} {} that waited {} removed; what a session has stays until it ends\n", gone, gone == 1 ? "container" : "containers", gone == 1 ? "is" : "are");
+  fmt::print("{} {} that waited {} removed; what a session has stays until it ends\n", gone, gone == 1 ? "container" : "containers",
+             gone == 1 ? "is" : "are");
 }
 
 }  // namespace
@@ -102,7 +105,8 @@ void add_warm(CLI::App& app, Result& result) {
   command->callback([options, flags, &result] {
     if (flags->list) return list(flags->as_json);
     if (flags->stop) return stop(options->file());
-    if (options->file().empty()) throw Error(ErrorCode::usage, "keep containers warm", "of which pipeline?", "hawse warm PIPELINE; --ls shows what is kept");
+    if (options->file().empty())
+      throw Error(ErrorCode::usage, "keep containers warm", "of which pipeline?", "hawse warm PIPELINE; --ls shows what is kept");
     result.exit_code = keep(options->load(), *flags);
   });
 }

@@ -64,7 +64,7 @@ struct Launch {
   UniqueFd control;                 // the node's end, where Executor::takes_control()
   std::filesystem::path socket;     // container: in the session's folder, where a node that isn't given its end connects to
   std::string token;                // container
-  UniqueFd out, err;                // write ends for the node's output, where it takes `control` (thread: unused); else they go to init with `streams`
+  UniqueFd out, err;  // write ends for the node's output, where it takes `control` (thread: unused); else they go to init with `streams`
   std::function<void(std::string)> notice;  // something worth knowing that is no failure; called by the thread that drives the instance
 };
 

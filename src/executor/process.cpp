@@ -134,7 +134,10 @@ class ForkedInstance : public Instance {
   using StartAlone = std::function<std::unique_ptr<Instance>(Launch, std::unique_ptr<Group>, const std::vector<std::string>& threads)>;
 
   ForkedInstance(std::shared_ptr<Zygote> zygote, Launch launch, std::unique_ptr<Group> group, StartAlone start_alone)
-      : launch_(std::move(launch)), start_alone_(std::move(start_alone)), group_(std::move(group)), zygote_(std::move(zygote)),
+      : launch_(std::move(launch)),
+        start_alone_(std::move(start_alone)),
+        group_(std::move(group)),
+        zygote_(std::move(zygote)),
         fork_(zygote_, launch_, {.cgroup_files = group_->entry_files()}) {}
 
   int started_fd() const noexcept override { return fork_.answered_fd(); }
@@ -244,11 +247,14 @@ class ProcessExecutor : public Executor {
     if (!kin.zygote || !kin.zygote->usable()) {
       SpawnOptions options = spawn_options(launch);
       options.argv.emplace_back("zygote");
-      kin.zygote = start_zygote(std::move(options), launch.session + "-zygote." + std::to_string(++zygotes_), launch.node->limits, *launch.prepared, kin.restarts);
+      kin.zygote = start_zygote(std::move(options), launch.session + "-zygote." + std::to_string(++zygotes_), launch.node->limits, *launch.prepared,
+                                kin.restarts);
     }
     return std::make_unique<ForkedInstance>(kin.zygote, std::move(launch), std::move(group), [this, &kin](Launch again, std::unique_ptr<Group> its, const auto& threads) {
       kin.zygote.reset();
-      if (!std::exchange(kin.has_threads, true) && again.notice) again.notice(threads_in_words(*again.node, threads) + ": its nodes aren't forked, each starts an interpreter of its own; fork: false says so beforehand");
+      if (!std::exchange(kin.has_threads, true) && again.notice)
+        again.notice(threads_in_words(*again.node, threads) +
+                     ": its nodes aren't forked, each starts an interpreter of its own; fork: false says so beforehand");
       return start_alone(again, std::move(its));
     });
   }

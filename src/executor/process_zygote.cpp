@@ -39,7 +39,11 @@ class ProcessHome final : public ZygoteHome {
   Ending ending() override {
     process_.signal_group(SIGKILL);
     const ExitStatus status = process_.wait();
-    Ending ending{.kind = status.signalled ? EndingKind::signalled : EndingKind::exited, .value = status.value, .memory_limit_bytes = {}, .memory_peak_bytes = status.max_rss_bytes, .text = {}};
+    Ending ending{.kind = status.signalled ? EndingKind::signalled : EndingKind::exited,
+                  .value = status.value,
+                  .memory_limit_bytes = {},
+                  .memory_peak_bytes = status.max_rss_bytes,
+                  .text = {}};
     if (cgroup_ && status.signalled && cgroup_->usage().memory_kills > 0) {
       ending.kind = EndingKind::out_of_memory;
       ending.memory_limit_bytes = limits_.own_memory_bytes();
@@ -65,7 +69,8 @@ class ProcessHome final : public ZygoteHome {
 
 }  // namespace
 
-std::shared_ptr<Zygote> start_zygote(SpawnOptions options, const std::string& name, const pipeline::Limits& limits, const Prepared& prepared, bool spare) {
+std::shared_ptr<Zygote> start_zygote(SpawnOptions options, const std::string& name, const pipeline::Limits& limits, const Prepared& prepared,
+                                     bool spare) {
   auto [ours, theirs] = socket_pair();
   options.fds = {{theirs.get(), 3}};
   auto home = std::make_unique<ProcessHome>(std::move(options), name, limits);

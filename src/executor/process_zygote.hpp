@@ -12,6 +12,7 @@
 namespace hawse::executor {
 
 // `options`: the interpreter's command, environment, streams. `limits`: of its nodes. `spare`: it keeps a node forked ahead.
-std::shared_ptr<Zygote> start_zygote(SpawnOptions options, const std::string& name, const pipeline::Limits& limits, const Prepared& prepared, bool spare);
+std::shared_ptr<Zygote> start_zygote(SpawnOptions options, const std::string& name, const pipeline::Limits& limits, const Prepared& prepared,
+                                     bool spare);
 
 }  // namespace hawse::executor

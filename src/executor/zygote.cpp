@@ -68,7 +68,8 @@ std::optional<std::pair<json, pid_t>> receive_report(int socket) {
   if (size <= 0) return std::nullopt;
   ucred sender{};
   for (cmsghdr* one = CMSG_FIRSTHDR(&header); one != nullptr; one = CMSG_NXTHDR(&header, one))
-    if (one->cmsg_level == SOL_SOCKET && one->cmsg_type == SCM_CREDENTIALS && one->cmsg_len == CMSG_LEN(sizeof sender)) std::memcpy(&sender, CMSG_DATA(one), sizeof sender);
+    if (one->cmsg_level == SOL_SOCKET && one->cmsg_type == SCM_CREDENTIALS && one->cmsg_len == CMSG_LEN(sizeof sender))
+      std::memcpy(&sender, CMSG_DATA(one), sizeof sender);
   return std::pair{parsed({bytes.data(), static_cast<std::size_t>(size)}), sender.pid};
 }
 
@@ -180,7 +181,8 @@ void Fork::kill() noexcept {
   if (pid_ <= 0 && !became_) return give_up();
   if (became_) return zygote_->home().kill();
   // A container's node may be another user's: then its zygote, which is that user's too, does it.
-  if (pidfd_ && ::syscall(SYS_pidfd_send_signal, pidfd_.get(), SIGKILL, nullptr, 0u) != 0 && errno == EPERM) zygote_->send({{"type", "kill"}, {"number", number_}});
+  if (pidfd_ && ::syscall(SYS_pidfd_send_signal, pidfd_.get(), SIGKILL, nullptr, 0u) != 0 && errno == EPERM)
+    zygote_->send({{"type", "kill"}, {"number", number_}});
 }
 
 int Fork::ended_fd() const noexcept { return became_ ? zygote_->socket_.get() : pid_ > 0 ? pidfd_.get() : answered_fd(); }
@@ -250,7 +252,8 @@ Ending Fork::ending() {
 }
 
 std::string threads_in_words(const pipeline::Node& node, const std::vector<std::string>& threads) {
-  std::string text = (node.source_file.empty() ? node.module : node.source_file.filename().string()) + " leaves threads running when it is imported (";
+  std::string text =
+      (node.source_file.empty() ? node.module : node.source_file.filename().string()) + " leaves threads running when it is imported (";
   for (const auto& name : threads) text += (&name == &threads.front() ? "" : ", ") + name;
   return text + ")";
 }

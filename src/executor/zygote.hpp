@@ -30,11 +30,11 @@ class ZygoteHome {
   virtual ~ZygoteHome() = default;
   virtual int ended_fd() const noexcept = 0;  // readable once all of it has ended
   virtual void kill() noexcept = 0;
-  virtual void exited(int /*code*/, int /*signal*/) noexcept {}  // hawse-init said so of the zygote
+  virtual void exited(int /*code*/, int /*signal*/) noexcept {}    // hawse-init said so of the zygote
   virtual bool tells_exit() const noexcept { return false; }       // it does; so what ends without that is all of it
-  virtual Ending ending() = 0;                // ends it where it still runs
-  virtual bool has(pid_t node) const = 0;     // whether that process is a fork of its zygote
-  virtual std::string name() const = 0;       // "process 4711", "container 3f2a91c04d11"
+  virtual Ending ending() = 0;                                     // ends it where it still runs
+  virtual bool has(pid_t node) const = 0;                          // whether that process is a fork of its zygote
+  virtual std::string name() const = 0;                            // "process 4711", "container 3f2a91c04d11"
   virtual std::vector<std::string> guarded() const { return {}; }  // as Instance::guarded
 };
 
@@ -89,7 +89,7 @@ class Fork {
   Answer answer();         // throws Error where the start failed
   void kill() noexcept;    // before the answer: there will be none
   int ended_fd() const noexcept;  // after the answer: readable once it has ended
-  Ending ending();          // then, or after `ended`; reaps
+  Ending ending();                // then, or after `ended`; reaps
 
   pid_t pid() const noexcept { return pid_; }  // -1: none, or the zygote itself
   const std::vector<std::string>& threads() const noexcept { return threads_; }

@@ -116,13 +116,18 @@ void check_warm(const Node& node, const Fields& fields, const std::string& where
   for (const auto& [key, wanted] : {std::pair{"pool", node.pool > 0}, std::pair{"share", node.share}}) {
     if (!wanted) continue;
     if (node.kind != NodeKind::python) {
-      findings.add(fields.at(key), std::string(key) + ": has no meaning for " + where + ": it is " + (node.kind == NodeKind::stock ? "a stock node" : "a program") + ", written in C++",
+      findings.add(fields.at(key),
+                   std::string(key) + ": has no meaning for " + where + ": it is " + (node.kind == NodeKind::stock ? "a stock node" : "a program") +
+                       ", written in C++",
                    "remove it: it is for Python nodes in containers");
     } else if (!node.fork) {
-      findings.add(fields.at(key), std::string(key) + ": and fork: false can't go together in " + where + ": what waits is a process that forks the node", "remove one of them");
+      findings.add(fields.at(key),
+                   std::string(key) + ": and fork: false can't go together in " + where + ": what waits is a process that forks the node",
+                   "remove one of them");
     }
   }
-  if (node.pool > 0 && node.share) findings.add(fields.at("pool"), "pool: has no meaning beside share: true in " + where + ": there is but one container", "remove one of them");
+  if (node.pool > 0 && node.share)
+    findings.add(fields.at("pool"), "pool: has no meaning beside share: true in " + where + ": there is but one container", "remove one of them");
 }
 
 // Packages and Python version of the executor in force; from the other's section where its own is absent.

@@ -46,7 +46,8 @@ Keeper::Keeper(std::filesystem::path folder, int log) : folder_(std::move(folder
     say("a signal ends the keeper");
     loop_.stop();
   });
-  control_ = std::make_unique<Control>(loop_, folder_ / "socket", [this](Control::Client& client, const json& request) { on_request(client, request); });
+  control_ =
+      std::make_unique<Control>(loop_, folder_ / "socket", [this](Control::Client& client, const json& request) { on_request(client, request); });
   look_whether_idle();
 }
 
@@ -80,12 +81,18 @@ void Keeper::say(const std::string& text) noexcept {
 void Keeper::on_request(Control::Client& client, const json& request) {
   const std::string type = request["type"];
   try {
-    if (type == "keep") keep(client, request);
-    else if (type == "take") take(client, request);
-    else if (type == "join") join(client, request);
-    else if (type == "unkeep") unkeep(client, request["pipeline"]);
-    else if (type == "warm") list(client);
-    else client.fail("a keeper of warm containers knows no '" + type + "'");
+    if (type == "keep")
+      keep(client, request);
+    else if (type == "take")
+      take(client, request);
+    else if (type == "join")
+      join(client, request);
+    else if (type == "unkeep")
+      unkeep(client, request["pipeline"]);
+    else if (type == "warm")
+      list(client);
+    else
+      client.fail("a keeper of warm containers knows no '" + type + "'");
   } catch (const json::exception&) {
     client.fail("a recipe that makes no sense");
   }
@@ -148,7 +155,8 @@ void Keeper::take(Control::Client& client, const json& request) {
     auto back = lent_.extract(id);
     drop(std::move(back.mapped().kept));
   });
-  client.send({{"type", "container"}, {"id", lent.kept->container->id()}, {"init", lent.kept->init}, {"shared", false}}, {lent.kept->zygote.get(), theirs.get()});
+  client.send({{"type", "container"}, {"id", lent.kept->container->id()}, {"init", lent.kept->init}, {"shared", false}},
+              {lent.kept->zygote.get(), theirs.get()});
   lent.kept->zygote.reset();
   fill_later(slot, kRefillAfter_ns);
 }
@@ -179,7 +187,8 @@ void Keeper::list(Control::Client& client) {
   for (const auto& [id, one] : lent_) ++lent[one.slot];
   for (const auto& [slot, place] : places_) lent.try_emplace(slot, 0);
   for (const auto& [slot, count] : lent) {
-    json line = {{"type", "warm"}, {"pipeline", slot.first}, {"node", slot.second}, {"lent", count}, {"waiting", 0}, {"making", 0}, {"wanted", 0}, {"containers", json::array()}};
+    json line = {{"type", "warm"}, {"pipeline", slot.first},     {"node", slot.second}, {"lent", count}, {"waiting", 0}, {"making", 0},
+                 {"wanted", 0},    {"containers", json::array()}};
     if (const auto place = places_.find(slot); place != places_.end()) {
       line["waiting"] = place->second.waiting.size();
       line["making"] = place->second.making;
@@ -191,7 +200,10 @@ void Keeper::list(Control::Client& client) {
   }
   for (const auto& [id, shared] : shared_) {
     const std::string container = shared.kept ? shared.kept->container->id().substr(0, 12) : "";
-    client.send({{"type", "warm"}, {"node", shared.recipe.body["Labels"].value("hawse.node", "")}, {"sessions", shared.views.size()}, {"containers", {container}}});
+    client.send({{"type", "warm"},
+                 {"node", shared.recipe.body["Labels"].value("hawse.node", "")},
+                 {"sessions", shared.views.size()},
+                 {"containers", {container}}});
   }
   client.end();
 }
@@ -229,7 +241,8 @@ void Keeper::fill(const Slot& slot) {
   }
   while (place.waiting.size() + place.making < place.wanted()) {
     ++place.making;
-    make(place.recipe, [this, slot, key = place.recipe.key](std::shared_ptr<Kept> kept, const Error* error) { on_made(slot, key, std::move(kept), error); });
+    make(place.recipe,
+         [this, slot, key = place.recipe.key](std::shared_ptr<Kept> kept, const Error* error) { on_made(slot, key, std::move(kept), error); });
   }
   forget_if_unwanted(slot);
 }
@@ -323,7 +336,9 @@ std::shared_ptr<Keeper::Kept> Keeper::made(const Recipe& recipe, unsigned number
   kept->container = std::make_unique<executor::ContainerInstance>(engine, name, body, std::nullopt);
   const std::int64_t end_ns = plane::monotonic_ns() + recipe.timeout_ns;
   kept->zygote = point.wait(kept->container->ended_fd(), recipe.timeout_ns, interrupt_.get());
-  if (!kept->zygote) throw Error(ErrorCode::engine, "start a container", "it has ended before its node came to life: " + kept->container->collect().text, "run the pipeline without what is kept warm: it says more");
+  if (!kept->zygote)
+    throw Error(ErrorCode::engine, "start a container", "it has ended before its node came to life: " + kept->container->collect().text,
+                "run the pipeline without what is kept warm: it says more");
   kept->init = peer_of(kept->zygote.get()).pid;
   send_message(kept->zygote.get(), R"({"type":"streams"})", {log_, log_});
   send_message(kept->zygote.get(), recipe.import.dump());
@@ -336,7 +351,8 @@ std::shared_ptr<Keeper::Kept> Keeper::made(const Recipe& recipe, unsigned number
     if (said.is_object() && said.value("type", json()) == "reaped") return kept;
     break;
   }
-  throw Error(ErrorCode::engine, "start a container", "the import of its node's module has ended it, or takes longer than start_timeout", "what it printed is in " + executor::keeper_log().string());
+  throw Error(ErrorCode::engine, "start a container", "the import of its node's module has ended it, or takes longer than start_timeout",
+              "what it printed is in " + executor::keeper_log().string());
 }
 
 void Keeper::drop(std::shared_ptr<Kept> kept, std::function<void()> then) {
@@ -344,10 +360,11 @@ void Keeper::drop(std::shared_ptr<Kept> kept, std::function<void()> then) {
   kept->zygote.reset();
   work([this, container = std::shared_ptr<executor::ContainerInstance>(std::move(kept->container)), then = std::move(then)]() mutable {
     container.reset();
-    if (!ending_) loop_.post([this, then] {
-      if (then) then();
-      look_whether_idle();
-    });
+    if (!ending_)
+      loop_.post([this, then] {
+        if (then) then();
+        look_whether_idle();
+      });
   });
 }
 

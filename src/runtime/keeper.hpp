@@ -37,7 +37,7 @@ class Keeper {
  public:
   // folder: its own; log: open for appending, also what modules print as they are imported.
   Keeper(std::filesystem::path folder, int log);
-  ~Keeper();  // removes all containers
+  ~Keeper();   // removes all containers
   void run();  // until nothing is left to keep, or SIGTERM
 
  private:

@@ -33,7 +33,8 @@ UniqueFd lock_in(const fs::path& folder) {
     if (!fd && errno == ENOENT) continue;  // another one has just ended, and its folder with it
     if (!fd) throw Error::from_errno("keep containers warm", file.string());
     if (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) return {};
-    struct stat here {}, ours {};
+    struct stat here {
+    }, ours{};
     if (::stat(file.c_str(), &here) == 0 && ::fstat(fd.get(), &ours) == 0 && here.st_ino == ours.st_ino) return fd;
   }
 }

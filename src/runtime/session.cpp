@@ -222,7 +222,7 @@ void Session::end_node(NodeRun& node, State state) {
   node.control_watch.reset();
   node.control.reset();
   not_replaced(node, "has ended meanwhile", "");
-  if (auto kept = executors_.container->let_go(node.id)) work([kept = std::move(kept)] () mutable { kept.reset(); });
+  if (auto kept = executors_.container->let_go(node.id)) work([kept = std::move(kept)]() mutable { kept.reset(); });
   close_links(node, state == State::failed);
   set_state(node, state);
   check_over();

@@ -120,7 +120,11 @@ void measure(Pass& pass) {
   if (pass.wants(kDocker)) pass.version(kDocker, docker_version());
   unsigned number = 0;
   pass.interleave({[&] { measure_node(pass, bare, samples); },
-                   [&] { pass.measure(kWarm, [&] { return repeated(samples, [&] { return warm_start(bare, executor::recipe_of(*bare.find("node"), prepared)); }); }); },
+                   [&] {
+                     pass.measure(kWarm, [&] {
+                       return repeated(samples, [&] { return warm_start(bare, executor::recipe_of(*bare.find("node"), prepared)); });
+                     });
+                   },
                    [&] { pass.measure(kEngine, [&] { return repeated(samples, [&] { return engine_true(*engine, image, number++); }); }); },
                    [&] {
                      pass.measure(kNumpy, [&] {
@@ -133,8 +137,10 @@ void measure(Pass& pass) {
 
 RowSpec container_row() {
   RowSpec spec = row("start/container", kStartUp, "Container node, image cached, cold: start to ready",
-                     "from the session's decision to start the node to its `ready`: a Python node without packages (and one whose setup() imports numpy), no network; warm: in a container that `hawse warm` has made before; the floor is the "
-                     "engine's own create and start of `true` in the same image by the same client, until the call for the start has returned. The engine makes layers ready within "
+                     "from the session's decision to start the node to its `ready`: a Python node without packages (and one whose setup() imports "
+                     "numpy), no network; warm: in a container that `hawse warm` has made before; the floor is the "
+                     "engine's own create and start of `true` in the same image by the same client, until the call for the start has returned. The "
+                     "engine makes layers ready within "
                      "`create` and namespaces within `start`, and doesn't tell them apart");
   spec.series = {series(kNode)};
   for (const Phase& each : kPhases) spec.series.push_back(phase(each.key, kNode));

@@ -231,7 +231,8 @@ std::unique_ptr<Instance> ContainerExecutor::launch_in_lent(Launch launch, const
   auto taken = std::make_shared<ContainerZygote>();
   taken->key = recipe.key;
   taken->shared = launch.node->share;
-  auto container = std::make_unique<ContainerInstance>(engine(), lent.id, lent.init, launch.node->limits.own_memory_bytes(), std::move(lent.keeper), taken->shared);
+  auto container = std::make_unique<ContainerInstance>(engine(), lent.id, lent.init, launch.node->limits.own_memory_bytes(), std::move(lent.keeper),
+                                                       taken->shared);
   auto home = std::make_unique<ContainerHome>(std::move(container), lent.init);
   taken->home = home.get();
   taken->zygote = std::make_shared<Zygote>(std::move(home), std::move(lent.zygote));

@@ -49,8 +49,15 @@ ContainerInstance::ContainerInstance(std::shared_ptr<const Engine> engine, const
   }
 }
 
-ContainerInstance::ContainerInstance(std::shared_ptr<const Engine> engine, std::string id, pid_t init, std::optional<std::uint64_t> memory_limit_bytes, UniqueFd keeper, bool shared)
-    : engine_(std::move(engine)), id_(std::move(id)), memory_limit_bytes_(memory_limit_bytes), ended_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)), cgroup_(CgroupView::of_process(init)), keeper_(std::move(keeper)), shared_(shared) {
+ContainerInstance::ContainerInstance(std::shared_ptr<const Engine> engine, std::string id, pid_t init,
+                                     std::optional<std::uint64_t> memory_limit_bytes, UniqueFd keeper, bool shared)
+    : engine_(std::move(engine)),
+      id_(std::move(id)),
+      memory_limit_bytes_(memory_limit_bytes),
+      ended_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
+      cgroup_(CgroupView::of_process(init)),
+      keeper_(std::move(keeper)),
+      shared_(shared) {
   if (!ended_) throw Error::from_errno("take a container", "eventfd");
   watcher_ = std::thread([this] { watch(); });
 }

@@ -25,7 +25,8 @@ class ContainerInstance final : public Instance {
   // Creates and starts it. Throws Error(engine); then nothing is left.
   ContainerInstance(std::shared_ptr<const Engine> engine, const std::string& name, const nlohmann::json& body, std::optional<std::uint64_t> memory_limit_bytes);
   // One that runs already, lent by a keeper over that connection. init: its process 1. shared: others have it as well, and only the keeper ends it.
-  ContainerInstance(std::shared_ptr<const Engine> engine, std::string id, pid_t init, std::optional<std::uint64_t> memory_limit_bytes, UniqueFd keeper, bool shared);
+  ContainerInstance(std::shared_ptr<const Engine> engine, std::string id, pid_t init, std::optional<std::uint64_t> memory_limit_bytes,
+                    UniqueFd keeper, bool shared);
   ~ContainerInstance() override;
 
   int ended_fd() const noexcept override { return ended_.get(); }
@@ -55,7 +56,7 @@ class ContainerInstance final : public Instance {
 
   mutable std::mutex mutex_;  // over the following
   std::optional<CgroupView> cgroup_;
-  Usage before_;  // what isn't counted
+  Usage before_;        // what isn't counted
   mutable Usage last_;  // seen before the control group went
   std::optional<Ending> told_;  // by init
   std::string lost_;            // why the engine can't tell any more

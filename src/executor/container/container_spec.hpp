@@ -21,7 +21,8 @@ inline constexpr const char* kPackagesInside = "/hawse/packages";
 std::string inside(const pipeline::Node&, const std::filesystem::path& code_file);  // "/hawse/code/nodes.py"
 std::string container_name(const Launch&);                                          // "hawse-SESSION-NODE-ATTEMPT"
 // resources: where hawse-init lies; sdk: the folder with the package `hawse`; zygote: its program forks nodes.
-nlohmann::json create_body(const Launch&, const std::filesystem::path& resources, const std::filesystem::path& sdk, const Labels&, bool zygote = false);
+nlohmann::json create_body(const Launch&, const std::filesystem::path& resources, const std::filesystem::path& sdk, const Labels&,
+                           bool zygote = false);
 void set_join(nlohmann::json& body, const std::filesystem::path& socket, const std::string& token);  // in place of Launch's
 
 }  // namespace hawse::executor

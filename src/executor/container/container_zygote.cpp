@@ -15,7 +15,10 @@ namespace {
 class ForkedInContainer final : public Instance {
  public:
   ForkedInContainer(std::shared_ptr<ContainerZygote> home, Launch launch)
-      : home_(std::move(home)), launch_(std::move(launch)), memory_limit_bytes_(launch_.node->limits.own_memory_bytes()), phases_ns_(std::exchange(home_->phases_ns, {})) {
+      : home_(std::move(home)),
+        launch_(std::move(launch)),
+        memory_limit_bytes_(launch_.node->limits.own_memory_bytes()),
+        phases_ns_(std::exchange(home_->phases_ns, {})) {
     container().count_from_here();
     const auto become = home_->shared ? Fork::Become::never : home_->home->visible() ? Fork::Become::with_threads : Fork::Become::always;
     fork_.emplace(home_->zygote, launch_, Fork::Options{.become = become, .sweep = !home_->shared});
@@ -26,9 +29,12 @@ class ForkedInContainer final : public Instance {
   void started() override {
     const auto answer = fork_->answer();
     if (answer == Fork::Answer::threads)
-      throw Error(ErrorCode::environment, "share a container", "the node's module leaves threads running when it is imported, and such a process can't be forked", "leave out share: true");
-    if (answer == Fork::Answer::became && !fork_->threads().empty() && launch_.node->restart.on == pipeline::RestartOn::failure && launch_.attempt == 1 && launch_.notice)
-      launch_.notice(threads_in_words(*launch_.node, fork_->threads()) + ": it isn't forked, each of its starts has a container of its own; fork: false says so beforehand");
+      throw Error(ErrorCode::environment, "share a container",
+                  "the node's module leaves threads running when it is imported, and such a process can't be forked", "leave out share: true");
+    if (answer == Fork::Answer::became && !fork_->threads().empty() && launch_.node->restart.on == pipeline::RestartOn::failure &&
+        launch_.attempt == 1 && launch_.notice)
+      launch_.notice(threads_in_words(*launch_.node, fork_->threads()) +
+                     ": it isn't forked, each of its starts has a container of its own; fork: false says so beforehand");
     if (answer == Fork::Answer::forked || answer == Fork::Answer::became) {
       phases_ns_.emplace_back("interpreter", fork_->interpreter_ns());
       phases_ns_.emplace_back("import", fork_->import_ns());
@@ -76,6 +82,8 @@ class ForkedInContainer final : public Instance {
 // Its zygote is process 1's child, and it is the zygote's.
 bool ContainerHome::has(pid_t node) const { return visible() && parent_of(parent_of(node)) == init_; }
 
-std::unique_ptr<Instance> fork_in_container(std::shared_ptr<ContainerZygote> home, Launch launch) { return std::make_unique<ForkedInContainer>(std::move(home), std::move(launch)); }
+std::unique_ptr<Instance> fork_in_container(std::shared_ptr<ContainerZygote> home, Launch launch) {
+  return std::make_unique<ForkedInContainer>(std::move(home), std::move(launch));
+}
 
 }  // namespace hawse::executor

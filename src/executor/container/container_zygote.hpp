@@ -37,9 +37,9 @@ class ContainerHome final : public ZygoteHome {
 
 struct ContainerZygote {
   std::shared_ptr<Zygote> zygote;
-  ContainerHome* home = nullptr;  // the zygote's
-  std::string key;                // whom it may fork
-  bool shared = false;            // with nodes of others
+  ContainerHome* home = nullptr;                                     // the zygote's
+  std::string key;                                                   // whom it may fork
+  bool shared = false;                                               // with nodes of others
   std::vector<std::pair<std::string, std::int64_t>> phases_ns = {};  // of its making; told once, by the first start
 };
 

@@ -43,13 +43,15 @@ class Question {
   Message answer(json* body, int timeout_ms, Interrupt* interrupt = nullptr) {
     const Interrupt::Waiting waiting(interrupt, [this] { ::shutdown(fd_.get(), SHUT_RDWR); });
     pollfd one{fd_.get(), POLLIN, 0};
-    if (::poll(&one, 1, timeout_ms) == 0) throw Error(ErrorCode::system, "ask the keeper of warm containers", "it does not answer", "its log: " + keeper_log().string());
+    if (::poll(&one, 1, timeout_ms) == 0)
+      throw Error(ErrorCode::system, "ask the keeper of warm containers", "it does not answer", "its log: " + keeper_log().string());
     auto message = receive_message(fd_.get());
     if (interrupt != nullptr) interrupt->check("wait for a warm container");
     if (!message) throw gone();
     *body = json::parse(message->text, nullptr, false);
     if (!body->is_object()) throw Error(ErrorCode::internal, "ask the keeper of warm containers", "its answer makes no sense");
-    if (body->value("type", "") == "error") throw Error(ErrorCode::engine, "start a container that is kept warm", body->value("text", ""), body->value("hint", ""));
+    if (body->value("type", "") == "error")
+      throw Error(ErrorCode::engine, "start a container that is kept warm", body->value("text", ""), body->value("hint", ""));
     return std::move(*message);
   }
 
@@ -60,12 +62,14 @@ class Question {
 // Runs the question against a keeper that is started where none listens.
 Question ask_or_start(const json& request, Interrupt* interrupt) {
   if (const auto bytes = request.dump().size(); bytes + 64 > kMaxMessageBytes)
-    throw Error(ErrorCode::usage, "keep a container warm", "what shapes it takes " + std::to_string(bytes) + " bytes, and 64 KiB is the most", "fewer or shorter env: and mounts:");
+    throw Error(ErrorCode::usage, "keep a container warm", "what shapes it takes " + std::to_string(bytes) + " bytes, and 64 KiB is the most",
+                "fewer or shorter env: and mounts:");
   for (unsigned attempt = 0;; ++attempt) {
     try {
       return Question(request);
     } catch (const Error& error) {
-      if (attempt == kStartAttempts) throw Error(ErrorCode::system, "start the keeper of warm containers", error.context(), "its log: " + keeper_log().string());
+      if (attempt == kStartAttempts)
+        throw Error(ErrorCode::system, "start the keeper of warm containers", error.context(), "its log: " + keeper_log().string());
     }
     if (attempt % 8 == 0) {
       SpawnOptions options;
@@ -80,7 +84,8 @@ Question ask_or_start(const json& request, Interrupt* interrupt) {
 }
 
 Lent lent_from(const json& body, Message message) {
-  if (body.value("type", "") != "container" || message.fds.size() != (body.value("shared", false) ? 1u : 2u)) throw Error(ErrorCode::internal, "take a warm container", "the keeper's answer makes no sense");
+  if (body.value("type", "") != "container" || message.fds.size() != (body.value("shared", false) ? 1u : 2u))
+    throw Error(ErrorCode::internal, "take a warm container", "the keeper's answer makes no sense");
   Lent lent{body.value("id", ""), body.value("init", 0), std::move(message.fds[0]), {}};
   lent.keeper = message.fds.size() > 1 ? std::move(message.fds[1]) : lent.zygote.duplicate();
   return lent;
@@ -116,7 +121,9 @@ Recipe recipe_of(const pipeline::Node& node, const Prepared& prepared) {
   return recipe;
 }
 
-json to_json(const Recipe& recipe) { return {{"body", recipe.body}, {"import", recipe.import}, {"key", recipe.key}, {"timeout_ns", recipe.timeout_ns}}; }
+json to_json(const Recipe& recipe) {
+  return {{"body", recipe.body}, {"import", recipe.import}, {"key", recipe.key}, {"timeout_ns", recipe.timeout_ns}};
+}
 
 Recipe recipe_from(const json& text) { return {text.at("body"), text.at("import"), text.at("key"), text.at("timeout_ns")}; }
 

@@ -35,16 +35,16 @@ nlohmann::json to_json(const Recipe&);
 Recipe recipe_from(const nlohmann::json&);
 
 struct Lent {
-  std::string id;    // of the container
-  pid_t init = 0;    // its process 1; 0: can't be seen
-  UniqueFd zygote;   // the zygote's socket
-  UniqueFd keeper;   // closing it gives the container back
+  std::string id;   // of the container
+  pid_t init = 0;   // its process 1; 0: can't be seen
+  UniqueFd zygote;  // the zygote's socket
+  UniqueFd keeper;  // closing it gives the container back
 };
 
 std::filesystem::path keeper_folder();  // holds its socket, its lock, and the sockets at which its containers join
 std::filesystem::path keeper_log();
-bool keeper_runs() noexcept;            // a cheap look
-bool is_kept(const pipeline::Node&);    // whether something is kept for it; a cheap look, too: at mark_of() in the keeper's folder
+bool keeper_runs() noexcept;          // a cheap look
+bool is_kept(const pipeline::Node&);  // whether something is kept for it; a cheap look, too: at mark_of() in the keeper's folder
 std::string mark_of(const std::string& pipeline, const std::string& node);
 
 // nullopt: none is ready, or no keeper runs. pool: how many the manifest wants to wait from now on.
