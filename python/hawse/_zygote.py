@@ -247,7 +247,7 @@ class _Zygote:
             report.send({"type": "refused", "reason": str(error)})
             os._exit(127)
         times = {"started_ns": self._module.started_ns, "imported_ns": self._module.imported_ns, "forked_ns": forked_ns}
-        if not report.send({"type": "forked", "pid": os.getpid(), **times}):
+        if not report.send({"type": "forked", **times}):
             os._exit(127)
         report.close()
         self._control.detach()

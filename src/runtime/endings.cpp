@@ -68,7 +68,8 @@ json describe(const Ending& ending, const std::optional<json>& failed, const std
                             (words != nullptr ? words : "unknown") + ")"},
                {"hint", signal_hint(ending.value)}};
   } else if (ending.kind == EndingKind::lost) {
-    failure = {{"kind", "lost"}, {"text", "was lost: " + ending.text}, {"hint", "is the engine still running? `hawse doctor` shows it"}};
+    const bool zygote = ending.text.starts_with("its zygote");  // not the engine's doing
+    failure = {{"kind", "lost"}, {"text", "was lost: " + ending.text}, {"hint", zygote ? "something outside ended it, or the node itself its parent process" : "is the engine still running? `hawse doctor` shows it"}};
   } else if (ending.value != 0) {
     failure = {{"kind", "exit"}, {"code", ending.value}, {"text", "exited with code " + std::to_string(ending.value)}, {"hint", ""}};
   } else if (!finished) {
