@@ -76,7 +76,8 @@ Question ask_or_start(const json& request, Interrupt* interrupt) {
       options.argv = {(resources_dir() / "hawse-keeper").string()};
       options.env = current_environment();
       const auto result = run_to_end(options, nullptr, interrupt);  // it goes on in the background
-      if (result.status.signalled || result.status.value != 0) throw Error(ErrorCode::system, "start the keeper of warm containers", result.err);
+      if (result.status.signalled || result.status.value != 0)
+        throw Error(ErrorCode::system, "start the keeper of warm containers", result.err.empty() ? "it has ended at once" : result.err, "its log: " + keeper_log().string());
     } else {
       std::this_thread::sleep_for(std::chrono::milliseconds(25));
     }
