@@ -193,7 +193,7 @@ TEST(Host, grows_for_a_larger_frame_and_for_frames_that_a_reader_keeps) {
   const auto grow = runtime.said(source, "grow");
   ASSERT_GE(grow.size(), 3u);
   EXPECT_EQ(grow[0].at("slots"), 12);         // the queue, and four more
-  EXPECT_EQ(grow[0].at("slot_bytes"), 4096);
+  EXPECT_EQ(grow[0].at("slot_bytes"), 128);
   EXPECT_GE(grow.back().at("slot_bytes").get<std::uint64_t>(), 100'000u * 5 / 4);
 }
 

@@ -64,12 +64,13 @@ class Stage : public hawse::Node {
   }
 
   void send(Kind what, std::int64_t which) {
+    const std::int64_t now = now_ns();  // before the frame is allocated, as a relay's time is
     auto out = output("out").tensor({words_}, hawse::Dtype::int64);
     const Words words = out.as<std::int64_t>();
     if (what != hop) std::fill(words.begin() + first_of_payload, words.end(), which);
     words[kind] = what;
     words[number] = which;
-    words[sent_ns] = now_ns();
+    words[sent_ns] = now;
     output("out").send(std::move(out));
   }
 
