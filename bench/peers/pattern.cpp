@@ -66,7 +66,7 @@ bool is_filled(const void* payload, std::uint64_t bytes, std::uint64_t seed) noe
 }
 
 bool is_filled_at_samples(const void* payload, std::uint64_t bytes, std::uint64_t seed) noexcept {
-  constexpr std::uint64_t kStep = 65536;
+  constexpr std::uint64_t kStep = 512 << 10;
   const auto* from = static_cast<const std::byte*>(payload);
   const auto wrong_at = [&](std::uint64_t at) { return word_at(from + at) ^ (seed + at / 8); };
   std::uint64_t wrong = bytes == 0 ? 0 : wrong_at(bytes - 8);

@@ -10,6 +10,6 @@ namespace hawse::bench {
 
 void fill(void* payload, std::uint64_t bytes, std::uint64_t seed) noexcept;
 bool is_filled(const void* payload, std::uint64_t bytes, std::uint64_t seed) noexcept;             // reads every byte
-bool is_filled_at_samples(const void* payload, std::uint64_t bytes, std::uint64_t seed) noexcept;  // reads one word every 64 KiB, and the last
+bool is_filled_at_samples(const void* payload, std::uint64_t bytes, std::uint64_t seed) noexcept;  // reads one word every 512 KiB, and the last: each is a line that the writer has to take back
 
 }  // namespace hawse::bench

@@ -27,14 +27,14 @@ struct alignas(128) Word {
   std::atomic<std::uint32_t> turn;
 };
 
-struct Area {
+struct Shared {
   std::size_t bytes;
   Word* words;       // of the head, then of each process in its order
   std::int64_t* at;  // of the last one's run
   float* samples;
 };
 
-Area map_area(unsigned length, std::size_t count) {
+Shared map_shared(unsigned length, std::size_t count) {
   const std::size_t bytes = (length + 2) * sizeof(Word) + count * sizeof(float);
   void* const data = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
   if (data == MAP_FAILED) throw Unavailable("no memory for a chain of futexes");
@@ -52,24 +52,24 @@ void wait(Word& word, std::uint32_t seen) noexcept {
 }
 
 // 0: the head, which ends when it has its samples. The others go on until they are killed.
-[[noreturn]] void be(unsigned number, unsigned length, std::size_t count, const Area& area) noexcept {
+[[noreturn]] void be(unsigned number, unsigned length, std::size_t count, const Shared& shared) noexcept {
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   cpu_set_t first;
   CPU_ZERO(&first);
   CPU_SET(0, &first);
   if (::sched_setaffinity(0, sizeof first, &first) != 0) ::_exit(1);
-  Word& mine = area.words[number];
-  Word& next = area.words[number == length ? 0 : number + 1];
+  Word& mine = shared.words[number];
+  Word& next = shared.words[number == length ? 0 : number + 1];
   for (std::uint32_t turn = 0; number > 0; ++turn) {
     wait(mine, turn);
-    if (number == length) *area.at = plane::monotonic_ns();
+    if (number == length) *shared.at = plane::monotonic_ns();
     wake(next);
   }
   for (std::uint32_t turn = 0; turn < kWarmUp + count; ++turn) {
     const std::int64_t began_ns = plane::monotonic_ns();
     wake(next);
     wait(mine, turn);
-    if (turn >= kWarmUp) area.samples[turn - kWarmUp] = static_cast<float>(*area.at - began_ns);
+    if (turn >= kWarmUp) shared.samples[turn - kWarmUp] = static_cast<float>(*shared.at - began_ns);
   }
   ::_exit(0);
 }
@@ -77,11 +77,11 @@ void wait(Word& word, std::uint32_t seen) noexcept {
 }  // namespace
 
 std::vector<float> futex_chain(unsigned length, std::size_t count) {
-  const Area area = map_area(length, count);
+  const Shared shared = map_shared(length, count);
   std::vector<pid_t> processes;
   for (unsigned number = length + 1; number-- > 0;) {  // the head last
     const pid_t pid = ::fork();
-    if (pid == 0) be(number, length, count, area);
+    if (pid == 0) be(number, length, count, shared);
     if (pid > 0) processes.push_back(pid);
   }
   const bool complete = processes.size() == length + 1;
@@ -94,8 +94,8 @@ std::vector<float> futex_chain(unsigned length, std::size_t count) {
     ::kill(pid, SIGKILL);
     ::waitpid(pid, nullptr, 0);
   }
-  const std::vector<float> samples(area.samples, area.samples + count);
-  ::munmap(area.words, area.bytes);
+  const std::vector<float> samples(shared.samples, shared.samples + count);
+  ::munmap(shared.words, shared.bytes);
   if (!complete || status != 0) throw Unavailable("a chain of futexes needs " + std::to_string(length + 1) + " processes on core 0");
   return samples;
 }

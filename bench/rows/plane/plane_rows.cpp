@@ -258,7 +258,7 @@ RowSpec throughput() {
   alone.loop = Loop::write_alone;
   const auto factor = static_cast<double>(kMiB);
   Row row = row_named("plane/throughput-1mib", "Throughput, 1 MiB frames, written",
-                      "100 frames of 1 MiB from one process to another on another core: every byte written, one word in 64 KiB compared by the "
+                      "100 frames of 1 MiB from one process to another on another core: every byte written, one word in 512 KiB compared by the "
                       "reader ('every byte read': all of them). "
                       "Floor: the same loop writing one buffer of 1 MiB again and again, sending nothing.",
                       {at_least("≥ 95 % of what the writing alone allows", 0.95, "writing alone")}, Better::more);
