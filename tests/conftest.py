@@ -13,8 +13,10 @@ from sight import Sight
 
 
 @pytest.fixture
-def bench(tmp_path: pathlib.Path) -> Bench:
-    return Bench(tmp_path)
+def bench(tmp_path: pathlib.Path) -> typing.Iterator[Bench]:
+    made = Bench(tmp_path)
+    yield made
+    made.close()
 
 
 @pytest.fixture

@@ -72,6 +72,14 @@ class Bench:
     def __init__(self, folder: pathlib.Path) -> None:
         self.folder = folder
         self.pipeline = folder / "pipeline.yaml"
+        self.started: list[subprocess.Popen[str]] = []
+
+    def close(self) -> None:
+        """Kills what a test that failed has left running: the next one counts what is there."""
+        for process in self.started:
+            if process.poll() is None:
+                process.kill()
+                process.communicate()
 
     def nodes(self, source: str) -> None:
         (self.folder / "nodes.py").write_text("import hawse\n" + textwrap.dedent(source))
@@ -82,8 +90,9 @@ class Bench:
         return self.pipeline
 
     def start(self, *arguments: str, pipeline: pathlib.Path | None = None, **options: typing.Any) -> subprocess.Popen[str]:
-        return subprocess.Popen([HAWSE, "run", "--json", str(pipeline or self.pipeline), *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                                text=True, cwd=self.folder, **options)
+        self.started.append(subprocess.Popen([HAWSE, "run", "--json", str(pipeline or self.pipeline), *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                             text=True, cwd=self.folder, **options))
+        return self.started[-1]
 
     def finish(self, process: subprocess.Popen[str]) -> Run:
         try:
@@ -118,30 +127,62 @@ def hawse(*arguments: str | pathlib.Path, **options: typing.Any) -> subprocess.C
 # ---- what a run may leave behind: nothing ------------------------------------------------------------------------------------
 
 RUN_DIR = pathlib.Path(os.environ.get("HAWSE_RUN") or ("/run/hawse" if os.geteuid() == 0 else os.environ.get("XDG_RUNTIME_DIR", "/tmp") + "/hawse"))
-OURS = ("hawse-node", "hawse-guard", "hawse-keeper", "/hawse/init", "hawse/_main.py", "hawse run")
+OURS = ("/hawse-node", "/hawse-guard", "/hawse-keeper", "/hawse/init", "hawse/_main.py")  # how an argument of theirs ends
+
+
+def _ancestors(pid: int) -> typing.Iterator[int]:
+    while pid > 1:
+        yield pid
+        pid = int(pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[1])
+
+
+def _of_another(pid: int) -> bool:
+    """Whether it belongs to a run that lives and that this test didn't start: somebody else works on this machine, too."""
+    chain = list(_ancestors(pid))
+    return os.getpid() not in chain and any(pathlib.Path(f"/proc/{each}/comm").read_text() == "hawse\n" for each in chain)
+
+
+def _used_by_another(cgroup: str) -> bool:
+    try:
+        return any(_of_another(int(pid)) for pid in pathlib.Path(cgroup, "cgroup.procs").read_text().split())
+    except OSError:
+        return False
+
+
+def _containers() -> tuple[list[str], list[str]]:
+    """Those that are left, and those of others: the label says which process each belongs to."""
+    listed = subprocess.run(["docker", "ps", "-aq", "--no-trunc", "--filter", "label=hawse", "--format", '{{.ID}} {{.Label "hawse.owner"}}'], capture_output=True, text=True)
+    left, others = [], []
+    for line in listed.stdout.splitlines():
+        identity, _, owner = line.partition(" ")
+        try:
+            ours = os.getpid() in _ancestors(int(owner.split()[0]))
+        except (OSError, IndexError):
+            ours = True  # its owner is gone
+        (left if ours else others).append(identity)
+    return left, others
 
 
 def left_behind() -> dict[str, list[str]]:
     """Processes, memfds, containers, control groups and files of ours that exist right now."""
     left: dict[str, list[str]] = {"processes": [], "memfds": [], "containers": [], "cgroups": [], "files": []}
+    left["containers"], others = _containers() if ENGINE else ([], [])
     for process in pathlib.Path("/proc").iterdir():
         if not process.name.isdigit() or int(process.name) == os.getpid():
             continue
         try:
-            command = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            command = (process / "cmdline").read_bytes().decode(errors="replace").split("\0")
             state = (process / "stat").read_text().rsplit(")", 1)[1].split()[0]
-            if state != "Z" and any(word in command for word in OURS) and "pytest" not in command:
-                left["processes"].append(f"{process.name} {command}")
-            for descriptor in (process / "fd").iterdir():
-                target = os.readlink(descriptor)
-                if target.startswith("/memfd:hawse"):
-                    left["memfds"].append(f"{process.name} {target}")
+            held = [target for descriptor in (process / "fd").iterdir() if (target := os.readlink(descriptor)).startswith("/memfd:hawse")]
+            ours = state != "Z" and (any(argument.endswith(OURS) for argument in command[:5]) or (command[0].endswith("/hawse") and command[1] == "run"))
+            if not (ours or held) or _of_another(int(process.name)) or any(identity in (process / "cgroup").read_text() for identity in others):
+                continue
+            if ours:
+                left["processes"].append(f"{process.name} {' '.join(command)}")
+            left["memfds"] += [f"{process.name} {target}" for target in held]
         except (OSError, IndexError):
             continue
-    if ENGINE:
-        listed = subprocess.run(["docker", "ps", "-aq", "--filter", "label=hawse"], capture_output=True, text=True)
-        left["containers"] = listed.stdout.split()
-    left["cgroups"] = [folder for folder, _, _ in os.walk("/sys/fs/cgroup") if "/hawse-" in folder]
+    left["cgroups"] = [folder for folder, _, _ in os.walk("/sys/fs/cgroup") if "/hawse-" in folder and not _used_by_another(folder)]
     if RUN_DIR.exists():
         left["files"] = [str(p) for p in RUN_DIR.iterdir()]
     return left

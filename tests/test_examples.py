@@ -10,7 +10,7 @@ import shutil
 import subprocess
 
 import pytest
-from harness import ENGINE, ROOT, Bench, needs_engine
+from harness import ENGINE, ROOT, Bench, Run, needs_engine
 
 EXAMPLES = ROOT / "examples"
 SHIM = ROOT / "build" / "lib" / "hawse" / "avx512_shim.so"
@@ -45,7 +45,7 @@ def test_the_word_error_rate_counts_substitutions_insertions_and_deletions() -> 
     assert word_error_rate("a b b c d".split(), "a b c d".split()) == 0.25
 
 
-def captions(bench: Bench, *arguments: str) -> tuple[str, object]:
+def captions(bench: Bench, *arguments: str) -> tuple[str, Run]:
     srt = bench.folder / "captions.srt"
     run = bench.run_ok("--set", f"input={speech()}", "--set", f"output={srt}", *recogniser_needs(), *arguments, pipeline=EXAMPLES / "captions" / "pipeline.yaml")
     for edge in run.summary["edges"]:
@@ -53,24 +53,30 @@ def captions(bench: Bench, *arguments: str) -> tuple[str, object]:
     return srt.read_text(), run
 
 
-def test_captions_are_right_and_the_same_in_processes_and_containers(bench: Bench) -> None:
-    as_processes, run = captions(bench, "--executor", "process")
+@pytest.fixture(scope="module")
+def as_processes(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Run]:
+    """The captions with every node a process: made once, what the others compare with."""
+    return captions(Bench(tmp_path_factory.mktemp("captions")), "--executor", "process")
+
+
+def test_captions_are_right_and_the_same_in_processes_and_containers(bench: Bench, as_processes: tuple[str, Run]) -> None:
+    srt, run = as_processes
     read = words((ROOT / "tests" / "data" / "two_cities.txt").read_text().replace("\u2014", " "))
-    said = words(re.sub(r"^\d+\n[\d:,]+ --> [\d:,]+$", "", as_processes, flags=re.MULTILINE))
+    said = words(re.sub(r"^\d+\n[\d:,]+ --> [\d:,]+$", "", srt, flags=re.MULTILINE))
     rate = word_error_rate(said, read)
     print(f"word error rate: {rate:.1%} of {len(read)} words")
     assert rate <= 0.10
-    assert run.node("speech")["where"].startswith("process")  # type: ignore[attr-defined]
+    assert run.node("speech")["where"].startswith("process")
     if not ENGINE:
         pytest.skip("no container engine answers on this machine: compared with nothing")
     as_written, run = captions(bench)
-    assert run.node("speech")["where"].startswith("container") and run.node("speech")["language"].startswith("python 3.9")  # type: ignore[attr-defined]
-    assert run.node("recognise")["where"].startswith("process")  # type: ignore[attr-defined]
-    assert as_written == as_processes
+    assert run.node("speech")["where"].startswith("container") and run.node("speech")["language"].startswith("python 3.9")
+    assert run.node("recognise")["where"].startswith("process")
+    assert as_written == srt
 
 
 @needs_engine
-def test_captions_with_every_node_of_the_users_in_a_container(bench: Bench) -> None:
+def test_captions_with_every_node_of_the_users_in_a_container(bench: Bench, as_processes: tuple[str, Run]) -> None:
     arguments = ["--executor", "container"]
     pipeline = EXAMPLES / "captions" / "pipeline.yaml"
     if recogniser_needs():  # the emulation is a file of the host's: the container gets it by a mount, in a copy of the manifest
@@ -84,7 +90,7 @@ def test_captions_with_every_node_of_the_users_in_a_container(bench: Bench) -> N
     run = bench.run_ok("--set", f"input={speech()}", "--set", f"output={srt}", *arguments, pipeline=pipeline)
     assert run.node("speech")["where"].startswith("container") and run.node("recognise")["where"].startswith("container")
     assert all(edge["copies"] == edge["dropped"] == 0 for edge in run.summary["edges"])
-    assert srt.read_text() == captions(bench, "--executor", "process")[0]
+    assert srt.read_text() == as_processes[0]
 
 
 def cues(srt: str) -> list[tuple[str, str]]:
@@ -92,9 +98,9 @@ def cues(srt: str) -> list[tuple[str, str]]:
     return [(lines[1], " ".join(lines[2:])) for block in srt.strip().split("\n\n") if len(lines := block.splitlines()) > 2]
 
 
-def test_an_utterance_that_kills_the_recogniser_is_set_aside_and_all_other_captions_come(bench: Bench) -> None:
+def test_an_utterance_that_kills_the_recogniser_is_set_aside_and_all_other_captions_come(bench: Bench, as_processes: tuple[str, Run]) -> None:
     """With shortest_ms: 0 the recogniser gets utterances of a few milliseconds, on which it aborts its whole process."""
-    whole = cues(captions(bench, "--executor", "process")[0])
+    whole = cues(as_processes[0])
     text = (EXAMPLES / "captions" / "pipeline.yaml").read_text()
     opened = text.replace("    executor: process\n", "    executor: process\n    params: {shortest_ms: 0}\n    restart: {on: failure, backoff: 0}\n")
     assert opened != text

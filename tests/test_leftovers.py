@@ -91,7 +91,7 @@ def test_a_node_that_does_not_end_is_killed_after_the_grace_period(bench: Bench)
 
 def test_ctrl_c_while_it_starts_ends_it_too(bench: Bench) -> None:
     process = start_endless(bench)
-    time.sleep(0.15)
+    assert process.stdout is not None and '"starting"' in process.stdout.readline()
     process.send_signal(signal.SIGINT)
     assert finish(bench, process).code == 130
 
@@ -141,12 +141,3 @@ def test_a_runtime_killed_together_with_its_guard_is_cleared_up_by_the_next_run(
                            "slow": {"node": "nodes.py:Slow", "executor": "container" if ENGINE else "process"}, "sink": {"node": "test/sink"}},
                  "edges": ["source -> slow -> sink"]})
     bench.run_ok()
-
-
-def test_twenty_runs_leave_no_more_than_one(bench: Bench) -> None:
-    bench.nodes(NODES)
-    bench.write({"nodes": {"source": {"node": "test/source", "params": {"count": 3, "shape": [10]}}, "slow": {"node": "nodes.py:Slow"}, "sink": {"node": "test/sink"}},
-                 "edges": ["source -> slow -> sink"]})
-    for _ in range(20):
-        bench.run_ok()
-        assert_nothing_left()
