@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Limits met on purpose: what the run says of it, how soon, and whether the limit holds.
+// Limits met on purpose, and crashes: what the run says of it, how soon, and whether the limit holds.
 #include <fmt/format.h>
 #include <signal.h>
 
@@ -104,13 +104,14 @@ void measure(Pass& pass, const std::string& executor) {
 }  // namespace
 
 void add_limit_rows(std::vector<RowSpec>& rows) {
-  RowSpec spec = row("limits", "Limits", "Limits met: what the run says, and how soon",
+  RowSpec spec = row("limits", "Limits", "Limits met, and crashes: what the run says, and how soon",
                      "the time from the end of a node to the run's `failure` event: of a node killed by a signal from the kill on; of one that met its memory limit from the last line that it "
                      "had printed, before a MiB more was its end");
   for (const char* executor : {"process", "container"}) {
     spec.series.push_back(series(std::string("out of memory, ") + executor));
     spec.series.push_back(series(std::string("killed, ") + executor));
     spec.row.targets.push_back(at_most(fmt::format("detected within 100 ms, {}", executor), std::string("out of memory, ") + executor, 100e6));
+    spec.row.targets.push_back(at_most(fmt::format("a crash reported within 100 ms, {}", executor), std::string("killed, ") + executor, 100e6));
   }
   spec.quick_passes = 1;
   spec.full_passes = 5;

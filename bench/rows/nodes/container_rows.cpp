@@ -25,13 +25,22 @@ SeriesSpec series(const std::string& key, const char* variant, const char* unit,
   return {.key = key, .variant = variant, .role = Role::ours, .unit = unit, .wait = wait, .payload = payload, .x = {}, .x_name = "", .phase_of = ""};
 }
 
-std::unique_ptr<LivePipeline> hop(const std::string& nodes, std::map<std::string, std::string> variables, const json& warm_up) {
-  auto pipeline = std::make_unique<LivePipeline>(nodes + "/hop.yaml", variables);
-  pipeline->ask(warm_up);
-  return pipeline;
-}
-
 // ---- latency ----------------------------------------------------------------------------------------------------------------------
+
+// A pipeline that lives through the pass. The polling ones have a core for each end and look for far longer than a round trip takes, but are asleep soon after a burst.
+struct Way {
+  const char* who;       // what its series begin with
+  const char* executor;
+  const char* manifest;
+  Wait wait;
+};
+constexpr Way kWays[] = {  // those that may fail come first, see above
+    {"container", "container", "/hop.yaml", Wait::sleeping},
+    {"container, polling", "container", "/hop.yaml", Wait::polling},
+    {"process", "process", "/hop.yaml", Wait::sleeping},
+    {"process, polling", "process", "/hop.yaml", Wait::polling},
+    {"process in a CPU control group", "process", "/hop_grouped.yaml", Wait::sleeping},
+};
 
 struct Mode {
   const char* command;
@@ -39,21 +48,29 @@ struct Mode {
 };
 constexpr Mode kModes[] = {{"round_trip", "round trip"}, {"one_way", "one way"}};
 
-std::string latency_key(const char* executor, const Mode& mode) { return fmt::format("{}, {}", executor, mode.name); }
+std::string latency_key(const std::string& who, const Mode& mode) { return fmt::format("{}, {}", who, mode.name); }
+
+std::unique_ptr<LivePipeline> hop(const std::string& nodes, const Way& way) {
+  const bool polls = way.wait == Wait::polling;
+  auto pipeline = std::make_unique<LivePipeline>(nodes + way.manifest,
+                                                 std::map<std::string, std::string>{{"executor", way.executor}, {"spin", polls ? "5ms" : "0ns"}, {"cpu", "0"}, {"relay_cpu", polls ? "1" : "0"}});
+  pipeline->ask({{"mode", "round_trip"}, {"count", 200}, {"bytes", 64}});
+  return pipeline;
+}
 
 void measure_latency(Pass& pass) {
   const std::string nodes = lay_out_nodes(pass.folder());
-  std::array<std::unique_ptr<LivePipeline>, 2> pipelines;
-  for (const std::size_t i : kStartOrder)
-    pipelines[i] = made_for(pass, {latency_key(kExecutors[i], kModes[0]), latency_key(kExecutors[i], kModes[1])},
-                            [&] { return hop(nodes, {{"executor", kExecutors[i]}, {"spin", "0ns"}, {"cpu", "0"}}, {{"mode", "round_trip"}, {"count", 200}, {"bytes", 64}}); });
+  std::vector<std::unique_ptr<LivePipeline>> pipelines;
   std::vector<std::function<void()>> calls;
-  for (const Mode& mode : kModes)
-    for (std::size_t i = 0; i < 2; ++i)
-      if (pipelines[i])
-        calls.emplace_back([&, i] {
-          pass.measure(latency_key(kExecutors[i], mode), [&] { return pipelines[i]->ask({{"mode", mode.command}, {"count", pass.samples(200, 300)}, {"bytes", 64}}); });
-        });
+  for (const Way& way : kWays) {
+    auto made = made_for(pass, {latency_key(way.who, kModes[0]), latency_key(way.who, kModes[1])}, [&] { return hop(nodes, way); });
+    if (!made) continue;
+    LivePipeline* pipeline = pipelines.emplace_back(std::move(made)).get();
+    for (const Mode& mode : kModes)
+      calls.emplace_back([&pass, pipeline, key = latency_key(way.who, mode), command = mode.command] {
+        pass.measure(key, [&] { return pipeline->ask({{"mode", command}, {"count", pass.samples(200, 300)}, {"bytes", 64}}); });
+      });
+  }
   for (std::size_t round = 0; round < pass.samples(4, 8); ++round) pass.interleave(calls);
 }
 
@@ -62,20 +79,60 @@ RowSpec latency() {
   spec.row = {.id = "nodes/container-latency",
               .group = "Container against native",
               .title = "Latency, 64 B",
-              .measured = "A C++ process sends to a node and has the answer back; the node is a process, or the same program in a container. One frame at a time; both sides sleep, without a look before, and share one "
-                          "core: on two, where the scheduler happens to put each process decides more than all else. One way: until the node has it, by the same clock.",
+              .measured = "A C++ process sends to a node and has the answer back; the node is a process, or the same program in a container. One frame at a time. Polling: each side has a core and looks "
+                          "without a pause. Sleeping: both share one core, without a look before: on two, where the scheduler happens to put each process decides more than all else. There an engine's "
+                          "container costs what the kernel takes to switch between CPU control groups, which every container is in; the process in such a group (limits: cpus) has the same to pay. "
+                          "One way: until the node has it, by the same clock.",
               .better = Better::less,
               .targets = {},
               .missing = "",
               .series = {},
               .facts = {}};
   for (const Mode& mode : kModes) {
-    for (const char* executor : kExecutors) spec.series.push_back(series(latency_key(executor, mode), executor, "ns", Wait::sleeping, Payload::untouched));
-    spec.row.targets.push_back({fmt::format("{}: ratio within 1 ± 0.02", mode.name), latency_key("container", mode), Statistic::median, Target::Relation::within, 0.02, latency_key("process", mode)});
+    for (const Way& way : kWays) spec.series.push_back(series(latency_key(way.who, mode), way.executor, "ns", way.wait, Payload::untouched));
+    for (const char* how : {"", ", polling"})
+      spec.row.targets.push_back({fmt::format("{}{}: ratio within 1 ± 0.02", mode.name, how), latency_key(fmt::format("container{}", how), mode), Statistic::median, Target::Relation::within, 0.02,
+                                  latency_key(fmt::format("process{}", how), mode)});
   }
   spec.placement = true;
-  spec.seconds_a_pass = 1.5;
+  spec.seconds_a_pass = 2.5;
   spec.measure = measure_latency;
+  return spec;
+}
+
+// ---- three Pythons ----------------------------------------------------------------------------------------------------------------
+
+void measure_three_pythons(Pass& pass) {
+  const std::string nodes = lay_out_nodes(pass.folder());
+  std::array<std::unique_ptr<LivePipeline>, 2> pipelines;
+  for (const std::size_t i : kStartOrder)
+    pipelines[i] = made_for(pass, {kExecutors[i]}, [&] {
+      auto pipeline = std::make_unique<LivePipeline>(nodes + "/three_pythons.yaml", std::map<std::string, std::string>{{"executor", kExecutors[i]}, {"spin", "0ns"}});
+      pipeline->ask({{"count", 50}, {"bytes", kMiB}});
+      return pipeline;
+    });
+  std::vector<std::function<void()>> calls;
+  for (std::size_t i = 0; i < 2; ++i)
+    if (pipelines[i]) calls.emplace_back([&, i] { pass.measure(kExecutors[i], [&] { return pipelines[i]->ask({{"count", pass.samples(100, 300)}, {"bytes", kMiB}}); }); });
+  for (std::size_t round = 0; round < pass.samples(2, 4); ++round) pass.interleave(calls);
+}
+
+RowSpec three_pythons() {
+  RowSpec spec;
+  spec.row = {.id = "nodes/three-pythons",
+              .group = "Container against native",
+              .title = "End to end through three Pythons, 1 MiB",
+              .measured = "A Python process builds a frame, and has it back when three more Python nodes have each built and sent one of the same size: in containers with Python 3.9, 3.11 and 3.13, or "
+                          "as three processes of the host's Python. One frame at a time, all sides sleep; one word of each frame is written and checked.",
+              .better = Better::less,
+              .targets = {{"three containers with three Pythons ≤ 100 ms", "container", Statistic::median, Target::Relation::at_most, 100e6, ""}},
+              .missing = "",
+              .series = {},
+              .facts = {}};
+  for (const char* executor : kExecutors) spec.series.push_back(series(executor, "", "ns", Wait::sleeping, Payload::untouched));
+  spec.placement = true;
+  spec.seconds_a_pass = 3;
+  spec.measure = measure_three_pythons;
   return spec;
 }
 
@@ -85,7 +142,13 @@ void measure_throughput(Pass& pass) {
   const std::string nodes = lay_out_nodes(pass.folder());
   const json burst = {{"mode", "stream"}, {"count", kStreamFrames}, {"bytes", kMiB}};
   std::array<std::unique_ptr<LivePipeline>, 2> pipelines;
-  for (const std::size_t i : kStartOrder) pipelines[i] = made_for(pass, {kExecutors[i]}, [&] { return hop(nodes, {{"executor", kExecutors[i]}}, burst); });
+  for (const std::size_t i : kStartOrder) {
+    pipelines[i] = made_for(pass, {kExecutors[i]}, [&] {
+      auto pipeline = std::make_unique<LivePipeline>(nodes + "/hop.yaml", std::map<std::string, std::string>{{"executor", kExecutors[i]}});
+      pipeline->ask(burst);
+      return pipeline;
+    });
+  }
   std::vector<std::function<void()>> calls;
   for (std::size_t i = 0; i < 2; ++i)
     if (pipelines[i]) calls.emplace_back([&, i] { pass.measure(kExecutors[i], [&] { return pipelines[i]->ask(burst); }); });
@@ -167,6 +230,7 @@ RowSpec matmul() {
 
 void add_container_rows(std::vector<RowSpec>& rows) {
   rows.push_back(latency());
+  rows.push_back(three_pythons());
   rows.push_back(throughput());
   rows.push_back(matmul());
 }

@@ -111,7 +111,7 @@ constexpr double kFastest_ns = 100, kHang_ns = 30e9;
 TEST_F(NodeRows, name_in_their_targets_only_series_that_they_have) {
   std::vector<RowSpec> rows;
   add_node_rows(rows);
-  EXPECT_EQ(rows.size(), 7u);
+  EXPECT_EQ(rows.size(), 8u);
   for (const RowSpec& spec : rows) {
     std::set<std::string> keys;
     for (const SeriesSpec& series : spec.series) EXPECT_TRUE(keys.insert(series.key).second) << spec.row.id << ": " << series.key;
@@ -178,8 +178,11 @@ class ContainerRows : public NodeRows {
 };
 
 TEST_F(ContainerRows, time_latency_in_turns) {
-  measure("nodes/container-latency", {"process, round trip", "process, one way"}, {"container, round trip", "container, one way"}, kFastest_ns, kHang_ns);
+  measure("nodes/container-latency", {"process, round trip", "process, one way", "process, polling, round trip", "process in a CPU control group, one way"},
+          {"container, round trip", "container, one way", "container, polling, round trip", "container, polling, one way"}, kFastest_ns, kHang_ns);
 }
+
+TEST_F(ContainerRows, time_a_chain_of_three_pythons_in_turns) { measure("nodes/three-pythons", {"process"}, {"container"}, kFastest_ns, kHang_ns); }
 
 TEST_F(ContainerRows, measure_throughput_in_turns) { measure("nodes/container-throughput", {"process"}, {"container"}, 1e6, 1e12); }
 
