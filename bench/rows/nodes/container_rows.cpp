@@ -31,15 +31,13 @@ SeriesSpec series(const std::string& key, const char* variant, const char* unit,
 struct Way {
   const char* who;       // what its series begin with
   const char* executor;
-  const char* manifest;
   Wait wait;
 };
 constexpr Way kWays[] = {  // those that may fail come first, see above
-    {"container", "container", "/hop.yaml", Wait::sleeping},
-    {"container, polling", "container", "/hop.yaml", Wait::polling},
-    {"process", "process", "/hop.yaml", Wait::sleeping},
-    {"process, polling", "process", "/hop.yaml", Wait::polling},
-    {"process in a CPU control group", "process", "/hop_grouped.yaml", Wait::sleeping},
+    {"container", "container", Wait::sleeping},
+    {"container, polling", "container", Wait::polling},
+    {"process", "process", Wait::sleeping},
+    {"process, polling", "process", Wait::polling},
 };
 
 struct Mode {
@@ -52,7 +50,7 @@ std::string latency_key(const std::string& who, const Mode& mode) { return fmt::
 
 std::unique_ptr<LivePipeline> hop(const std::string& nodes, const Way& way) {
   const bool polls = way.wait == Wait::polling;
-  auto pipeline = std::make_unique<LivePipeline>(nodes + way.manifest,
+  auto pipeline = std::make_unique<LivePipeline>(nodes + "/hop.yaml",
                                                  std::map<std::string, std::string>{{"executor", way.executor}, {"spin", polls ? "5ms" : "0ns"}, {"cpu", "0"}, {"relay_cpu", polls ? "1" : "0"}});
   pipeline->ask({{"mode", "round_trip"}, {"count", 200}, {"bytes", 64}});
   return pipeline;
@@ -80,9 +78,9 @@ RowSpec latency() {
               .group = "Container against native",
               .title = "Latency, 64 B",
               .measured = "A C++ process sends to a node and has the answer back; the node is a process, or the same program in a container. One frame at a time. Polling: each side has a core and looks "
-                          "without a pause. Sleeping: both share one core, without a look before: on two, where the scheduler happens to put each process decides more than all else. There an engine's "
-                          "container costs what the kernel takes to switch between CPU control groups, which every container is in; the process in such a group (limits: cpus) has the same to pay. "
-                          "One way: until the node has it, by the same clock.",
+                          "without a pause. Sleeping: both share one core, without a look before: on two, where the scheduler happens to put each process decides more than all else. There a container pays for "
+                          "its CPU control group, which lies one level deeper than a process's own, at each switch, and for the engine's filter at each system call. One way: until the node has it, by the "
+                          "same clock.",
               .better = Better::less,
               .targets = {},
               .missing = "",

@@ -178,7 +178,7 @@ class ContainerRows : public NodeRows {
 };
 
 TEST_F(ContainerRows, time_latency_in_turns) {
-  measure("nodes/container-latency", {"process, round trip", "process, one way", "process, polling, round trip", "process in a CPU control group, one way"},
+  measure("nodes/container-latency", {"process, round trip", "process, one way", "process, polling, round trip", "process, polling, one way"},
           {"container, round trip", "container, one way", "container, polling, round trip", "container, polling, one way"}, kFastest_ns, kHang_ns);
 }
 
