@@ -109,6 +109,7 @@ class ProcessInstance : public Instance {
     process_.signal(SIGKILL);
     group_->kill();
   }
+  void abort() noexcept override { process_.signal(SIGABRT); }
 
   Usage usage() const noexcept override { return group_->usage(pid_); }
   pid_t pid() const noexcept override { return pid_; }
@@ -162,6 +163,10 @@ class ForkedInstance : public Instance {
     if (fork_.pid() <= 0) return fork_.give_up();
     fork_.signal(SIGKILL);
     group_->kill();
+  }
+  void abort() noexcept override {
+    if (alone_) alone_->abort();
+    else if (fork_.pid() > 0) fork_.signal(SIGABRT);
   }
 
   Usage usage() const noexcept override { return alone_ ? alone_->usage() : group_->usage(fork_.pid()); }

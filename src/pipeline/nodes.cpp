@@ -156,6 +156,7 @@ Node read_node(const Value::Entry& entry, Context& context) {
   node.env = fields.environment("env");
   node.fork = fields.flag("fork");
   node.start_timeout_ns = fields.duration_ns("start_timeout");
+  node.hang_timeout_ns = fields.duration_ns("hang_timeout");
   node.spin_ns = fields.duration_ns("spin");
 
   node.executor = fields.find("executor") ? executor_kind(fields.text("executor")).value_or(ExecutorKind::process) : executor;

@@ -164,6 +164,7 @@ struct Node {
   std::map<std::string, std::string> env;
   bool fork = true;  // python as a process: may be forked from a process that has its module imported
   std::int64_t start_timeout_ns = 120'000'000'000;
+  std::int64_t hang_timeout_ns = 0;  // 0: it is never ended for hanging
   std::int64_t spin_ns = 20'000;
   std::string note;  // what the executor in force leaves aside of the manifest; "": nothing. For check and run to show
 };

@@ -28,6 +28,8 @@ using pipeline::NodeKind;
 
 namespace {
 
+constexpr std::int64_t kLastWait_ns = 5'000'000'000;  // for an engine that doesn't answer, at the end of a run
+
 // A bind mount keeps a file's owner and mode: a file that only we can read is unreadable for the container's user.
 void check_readable(const Node& node) {
   if (node.container.user == "0" || node.container.user.starts_with("0:") || node.container.user.starts_with("root")) return;
@@ -60,6 +62,7 @@ class ContainerExecutor final : public Executor {
   explicit ContainerExecutor(Making making) : making_(std::move(making)) {}
   Prepared prepare(const Node& node, const Report& report) override;
   std::unique_ptr<Instance> launch(Launch) override;
+  std::vector<std::string> finish() override;
 
  private:
   struct Environments {
@@ -87,12 +90,17 @@ class ContainerExecutor final : public Executor {
   std::mutex mutex_;
   std::vector<std::shared_ptr<const Use>> uses_;  // of all that it has prepared
   std::shared_ptr<const Engine> engine_;
+  std::shared_ptr<Removals> removals_;  // of that engine
+  std::string cut_off_;                 // the session, once a container may have been made without an answer
   std::unique_ptr<Environments> environments_;
 };
 
 std::shared_ptr<const Engine> ContainerExecutor::engine() {
   const std::lock_guard lock(mutex_);
-  if (!engine_) engine_ = std::make_shared<const Engine>(Engine::find_socket(), making_.interrupt);
+  if (!engine_) {
+    engine_ = std::make_shared<const Engine>(Engine::find_socket(), making_.interrupt);
+    removals_ = std::make_shared<Removals>(engine_);
+  }
   return engine_;
 }
 
@@ -146,12 +154,31 @@ std::unique_ptr<Instance> ContainerExecutor::launch(Launch launch) {
   labels["hawse.node"] = launch.node->id;
   if (!launch.prepared->packages.empty()) labels["hawse.packages"] = launch.prepared->packages.filename().string();
   const auto sdk = image_sdk(launch.prepared->image, resources_dir() / "python", state_dir());
+  const auto ready = engine();
   try {
-    return std::make_unique<ContainerInstance>(engine(), container_name(launch), create_body(launch, resources_dir(), sdk, labels), launch.node->limits.own_memory_bytes());
+    return std::make_unique<ContainerInstance>(ready, removals_, container_name(launch), create_body(launch, resources_dir(), sdk, labels),
+                                               launch.node->limits.own_memory_bytes(), launch.notice);
   } catch (const Error& error) {
+    const auto* silent = dynamic_cast<const Unreachable*>(&error);
+    if (error.code() == ErrorCode::interrupted || (silent != nullptr && silent->asked)) {
+      const std::lock_guard lock(mutex_);
+      cut_off_ = launch.session;
+    }
     if (launch.node->container.gpus.empty() || error.context().find("device driver") == std::string::npos) throw;
     throw lacks_gpus(launch.node->container.gpus, error);
   }
+}
+
+std::vector<std::string> ContainerExecutor::finish() {
+  std::vector<std::string> left;
+  if (!removals_) return left;
+  for (const auto& container : removals_->finish(kLastWait_ns)) left.push_back("container " + container.substr(0, 12) + ": the engine at " + engine_->socket_path() + " doesn't answer");
+  try {
+    if (!cut_off_.empty()) kill_session(*engine_, cut_off_);
+  } catch (const Error& error) {
+    left.push_back("a container that it was asked for and didn't answer: " + error.context());
+  }
+  return left;
 }
 
 }  // namespace

@@ -4,7 +4,10 @@
 //
 // How its end is seen: hawse-init tells the runtime at once (`exited`, passed on with exited()) and keeps the container alive, so that the control group's
 // figures can still be read; where the whole container goes, a thread that holds the engine's `wait` sees it. Either makes ended_fd readable.
-// Owns the container: it is removed, by force, by collect() or at the latest by the destructor.
+// The engine says nothing about the node but this: where it is gone (or restarted, with its containers kept alive) the node goes on, the thread asks
+// again until it is back, and `notice` hears of both.
+// Owns the container: it is removed, by force, by collect() or at the latest by the destructor, and where the engine doesn't answer by `removals`.
+// Threading. exited(), gone() and kill() never wait for the engine; the others may for some seconds.
 #pragma once
 
 #include <memory>
@@ -14,39 +17,49 @@
 #include "base/fd.hpp"
 #include "executor/cgroup_view.hpp"
 #include "executor/container/engine.hpp"
+#include "executor/container/removals.hpp"
 #include "executor/executor.hpp"
 
 namespace hawse::executor {
 
 class ContainerInstance final : public Instance {
  public:
+  using Notice = std::function<void(std::string)>;
   // Creates and starts it. Throws Error(engine); then nothing is left.
-  ContainerInstance(std::shared_ptr<const Engine> engine, const std::string& name, const nlohmann::json& body, std::optional<std::uint64_t> memory_limit_bytes);
+  ContainerInstance(std::shared_ptr<const Engine> engine, std::shared_ptr<Removals> removals, const std::string& name, const nlohmann::json& body,
+                    std::optional<std::uint64_t> memory_limit_bytes, Notice notice);
   ~ContainerInstance() override;
 
   int ended_fd() const noexcept override { return ended_.get(); }
   Ending collect() override;
   void kill() noexcept override;
+  void abort() noexcept override { removals_->signal(id_, "SIGABRT"); }  // its init passes that on
   Usage usage() const noexcept override;
   std::string where() const override { return "container " + id_.substr(0, 12); }
   std::string limits_by() const override { return "engine"; }
   std::vector<std::pair<std::string, std::int64_t>> phases_ns() const override { return phases_ns_; }
   void exited(int code, int signal) noexcept override;
+  void gone() noexcept override { mark_ended(); }
 
   const std::string& id() const noexcept { return id_; }
 
  private:
+  void create(const std::string& name, const nlohmann::json& body);
   void watch() noexcept;
-  void look_up_cgroup();
+  bool pause(std::int64_t ns) noexcept;
+  bool look_up();
   void mark_ended() noexcept;
   void remove() noexcept;
   Ending ending_of_container();
+  void note_silence(const Error&) noexcept;
 
   std::shared_ptr<const Engine> engine_;
+  std::shared_ptr<Removals> removals_;
+  const Notice notice_;
   std::string id_;
   std::optional<std::uint64_t> memory_limit_bytes_;
   std::vector<std::pair<std::string, std::int64_t>> phases_ns_;
-  UniqueFd ended_;  // eventfd
+  UniqueFd ended_, over_;  // eventfds; the second ends the watcher's pauses
 
   mutable std::mutex mutex_;  // over the following
   std::optional<CgroupView> cgroup_;
@@ -55,7 +68,7 @@ class ContainerInstance final : public Instance {
   std::string lost_;            // why the engine can't tell any more
 
   std::optional<Ending> collected_;
-  bool removed_ = false;
+  bool removed_ = false, silent_ = false;  // silent: the engine didn't answer collect()
   Interrupt interrupt_;  // of the watcher
   std::thread watcher_;
 };
