@@ -46,7 +46,8 @@ def _on_path(name: str) -> bool:
     return any(os.access(os.path.join(folder, name), os.X_OK) for folder in os.environ["PATH"].split(":"))
 
 
-if os.environ.get("HAWSE_TEST_ENGINE") == "podman":
+PODMAN = os.environ.get("HAWSE_TEST_ENGINE") == "podman"
+if PODMAN:
     use_podman()
 ENGINE = engine_answers()
 needs_engine = pytest.mark.skipif(not ENGINE, reason="no container engine answers on this machine")

@@ -19,8 +19,6 @@ namespace {
 constexpr std::int64_t kLastWordsNs = 5'000'000'000;
 constexpr double kAsleepBelow = 0.01;  // of a CPU: little, because others may hold a busy node back
 
-const plane::NodePage& page_of(const plane::Mapping& mapping) { return *reinterpret_cast<const plane::NodePage*>(mapping.data()); }
-
 }  // namespace
 
 void Session::watch_for_hangs(NodeRun& node, std::int64_t after_ns) {
@@ -33,7 +31,7 @@ void Session::look_for_hang(NodeRun& node) {
   if (!node.instance || node.collected || node.ready_ns == 0 || node.state == State::dying) return;
   const std::int64_t timeout_ns = node.spec->hang_timeout_ns + node.spec->spin_ns;  // a look before it sleeps isn't told from work
   const std::int64_t now_ns = plane::monotonic_ns();
-  const plane::NodePage& page = page_of(node.page);
+  const auto& page = *reinterpret_cast<const plane::NodePage*>(node.page.data());
   Life& life = node.life;
   const std::int64_t before_ns = life.sign_ns;
   const bool busy = page.state.load(std::memory_order_relaxed) == static_cast<std::uint32_t>(plane::NodeState::busy);
@@ -65,7 +63,6 @@ void Session::on_hanging(NodeRun& node, std::int64_t silent_ns) {
   }
   node.broke = std::move(text);
   node.hung = true;
-  node.control_watch.reset();
   set_state(node, State::dying);
   node.instance->abort();
   node.timer = loop_.after(kLastWordsNs, [this, &node] { cut_off(node); });
@@ -73,7 +70,7 @@ void Session::on_hanging(NodeRun& node, std::int64_t silent_ns) {
 
 // "on frame 17 of source.audio"
 std::string Session::frame_in_hand(const NodeRun& node) const {
-  const plane::NodePage& page = page_of(node.page);
+  const auto& page = *reinterpret_cast<const plane::NodePage*>(node.page.data());
   const std::uint64_t link_1 = page.working_link_1.load(std::memory_order_acquire);  // [page.working]
   if (link_1 == 0 || link_1 > node.links.size()) return node.inputs.empty() ? "in produce()" : "with no frame in hand";
   const pipeline::End& from = edges_[node.links[link_1 - 1]]->spec->from;

@@ -10,6 +10,7 @@
 #include <csignal>
 
 #include "base/error.hpp"
+#include "base/files.hpp"
 #include "base/text.hpp"
 
 namespace hawse::executor {
@@ -47,6 +48,7 @@ ContainerInstance::ContainerInstance(std::shared_ptr<const Engine> engine, std::
     : engine_(std::move(engine)), removals_(std::move(removals)), notice_(notice ? std::move(notice) : [](const std::string&) {}), memory_limit_bytes_(memory_limit_bytes),
       ended_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)), over_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
   if (!ended_ || !over_) throw Error::from_errno("start a container", "eventfd");
+  limited_ = body["HostConfig"].contains("Memory") || body["HostConfig"].contains("NanoCpus");
   const std::int64_t begun = now_ns();
   create(name, body);
   const std::int64_t created = now_ns();
@@ -103,10 +105,23 @@ bool ContainerInstance::pause(std::int64_t ns) noexcept {
   return ::poll(&over, 1, static_cast<int>(ns / 1'000'000)) == 0;
 }
 
-// Whether it runs; finds its control group.
+// False: it is known to have none.
+bool ContainerInstance::has_own_cgroup(int pid) const {
+  try {
+    return read_file("/proc/" + std::to_string(pid) + "/cgroup", 1u << 16).find(id_) != std::string::npos;
+  } catch (const Error&) {  // it has just ended, or isn't seen from here
+    return true;
+  }
+}
+
+// Whether it runs; finds its control group. A rootless engine may have none for it: then it is in somebody else's, whose figures aren't its own.
 bool ContainerInstance::look_up() {
   const auto state = engine_->inspect(id_);
   if (!state || state->pid <= 0) return false;
+  if (!has_own_cgroup(state->pid)) {
+    if (std::exchange(limited_, false)) notice_("its limits don't hold: its engine gave it no control group of its own");
+    return true;
+  }
   auto found = CgroupView::of_process(state->pid);
   const std::lock_guard lock(mutex_);
   if (!cgroup_) cgroup_ = std::move(found);

@@ -47,6 +47,7 @@ class ContainerInstance final : public Instance {
   void create(const std::string& name, const nlohmann::json& body);
   void watch() noexcept;
   bool pause(std::int64_t ns) noexcept;
+  bool has_own_cgroup(int pid) const;
   bool look_up();
   void mark_ended() noexcept;
   void remove() noexcept;
@@ -59,6 +60,7 @@ class ContainerInstance final : public Instance {
   std::string id_;
   std::optional<std::uint64_t> memory_limit_bytes_;
   std::vector<std::pair<std::string, std::int64_t>> phases_ns_;
+  bool limited_ = false;  // the watcher's: it is to have limits, and nothing is known against it
   UniqueFd ended_, over_;  // eventfds; the second ends the watcher's pauses
 
   mutable std::mutex mutex_;  // over the following
