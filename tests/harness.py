@@ -2,6 +2,7 @@
 """What the end-to-end tests share: the command, real pipelines in a folder of their own, and a count of what a run left behind."""
 from __future__ import annotations
 
+import atexit
 import dataclasses
 import json
 import os
@@ -12,6 +13,7 @@ import textwrap
 import time
 import typing
 
+import podman_engine
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -27,6 +29,15 @@ PASS = """
 WATCHDOG_S = 300  # against a hang, not a limit on speed
 
 
+def use_podman() -> None:
+    """HAWSE_TEST_ENGINE=podman: whatever the tests run in containers, they do over Podman."""
+    assert not podman_engine.why_not(), podman_engine.why_not()
+    engine = podman_engine.PodmanEngine()
+    atexit.register(engine.remove)
+    engine.load_base()
+    os.environ["DOCKER_HOST"] = engine.host
+
+
 def engine_answers() -> bool:
     return subprocess.run(["docker", "version"], capture_output=True).returncode == 0 if _on_path("docker") else False
 
@@ -35,6 +46,9 @@ def _on_path(name: str) -> bool:
     return any(os.access(os.path.join(folder, name), os.X_OK) for folder in os.environ["PATH"].split(":"))
 
 
+PODMAN = os.environ.get("HAWSE_TEST_ENGINE") == "podman"
+if PODMAN:
+    use_podman()
 ENGINE = engine_answers()
 needs_engine = pytest.mark.skipif(not ENGINE, reason="no container engine answers on this machine")
 EXECUTORS = [pytest.param("process"), pytest.param("container", marks=needs_engine)]

@@ -214,13 +214,15 @@ def test_a_writer_that_has_died_for_good_leaves_what_it_sent(bench: Bench) -> No
 
 # ---- the page -----------------------------------------------------------------------------------------------------------------
 
-def test_every_test_that_the_page_names_exists() -> None:
-    page = (ROOT / "docs" / "promises.md").read_text()
+@pytest.mark.parametrize(("name", "least"), [("promises.md", 12), ("failure.md", 20)])
+def test_every_test_that_a_page_names_exists(name: str, least: int) -> None:
+    page = (ROOT / "docs" / name).read_text()
     named = re.findall(r"`([\w/]+\.(?:py|cpp))::(\w+)`", page)
-    assert len(named) >= 12
-    for file, name in named:
+    assert len(named) >= least
+    for file, test in named:
         text = pathlib.Path(ROOT / file).read_text()
-        assert re.search(rf"(?:def {name}\(|TEST(?:_P|_F)?\(\w+, {name}\)|RC_GTEST_\w+\(\w+, {name},)", text), f"{file} has no test {name}"
-    for line in page.splitlines():
-        if line.startswith("- "):
-            assert "::" in line, f"no test holds: {line}"
+        assert re.search(rf"(?:def {test}\(|TEST(?:_P|_F)?\(\w+, {test}\)|RC_GTEST_\w+\(\w+, {test},)", text), f"{file} has no test {test}"
+    promises = re.findall(r"^- .*", page, re.MULTILINE) + re.findall(r"^\| [^-].*", page.partition("| fault |")[2], re.MULTILINE)
+    assert promises
+    for line in promises:
+        assert "::" in line, f"no test holds: {line}"

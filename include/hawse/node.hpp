@@ -104,6 +104,7 @@ class Context {
   virtual bool interrupted() const noexcept = 0;               // a flush waits: what is in hand is void, flushed() comes next
   virtual bool stopping() const noexcept = 0;                  // asked to end: a source should return soon
   virtual bool sleep_until(std::int64_t monotonic_ns) = 0;     // for sources with a rate; false: stopping
+  virtual void alive() noexcept = 0;                           // a sign of life in work that takes long: hang_timeout begins anew. Any thread
 };
 
 class Node {

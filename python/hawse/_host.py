@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from hawse._node import Node
 
 PROTOCOL = 1
-_FINISHED = 3
+_BUSY, _FINISHED = 2, 3
 _SDK = os.path.dirname(os.path.abspath(__file__)) + os.sep
 
 
@@ -85,6 +85,7 @@ class Host:
         except BaseException:
             self._close_after_failure()
             raise
+        self._begin_work()
         with _Phase("close"):
             self._calls.close()
         if member.handing_over:
@@ -118,7 +119,7 @@ class Host:
         default = _calls.declared_outputs(node_class)[0]
         log = Log(member.log, configuration.get("log_level", "info"))
         node = _calls.make_node(node_class, configuration["node"], outputs, default, log, self._progress)
-        node._interrupted = member.loop.interrupted
+        node._interrupted, node.alive = member.loop.interrupted, member.loop.alive
         ports = {port.name: port for port in member.outputs}
 
         def emit(name: str, frame: Frame) -> None:
@@ -129,6 +130,7 @@ class Host:
         return _calls.Calls(node, member.input_names, types, emit, bool(configuration.get("match")))
 
     def _progress(self, what: str, done: int, total: int = 0, unit: str = "") -> None:
+        self._member.loop.alive()
         self._control.send({"type": "progress", "what": clean(what), "done": int(done), "total": int(total), "unit": unit})
 
     # ---- frames -----------------------------------------------------------------------------------------------------------------
@@ -166,8 +168,15 @@ class Host:
             else:
                 return
 
+    def _begin_work(self) -> None:
+        """The user's code is called with no frame in hand: from here on it is busy."""
+        loop = self._member.loop
+        loop.set_state(_BUSY)
+        loop.alive()
+
     def _take_flush(self) -> None:
         member = self._member
+        self._begin_work()
         link, flush_id = member.loop.flush
         port = member.link_inputs[link]
         with _Phase("flushed"):
@@ -244,6 +253,7 @@ class Host:
             steps.close()
 
     def _finish(self) -> None:
+        self._begin_work()
         with _Phase("finish"):
             self._calls.finish()
         member = self._member

@@ -68,6 +68,9 @@ class Node:
     progress: Callable[..., None]
     """progress(what, done, total=0, unit=""): shown as a bar while something takes long, a model's load say."""
 
+    alive: Callable[[], None] = staticmethod(lambda: None)
+    """alive(): a sign of life in work that takes long, from any thread: the node's hang_timeout begins anew. progress() is one, too."""
+
     _interrupted: Callable[[], bool] = staticmethod(lambda: False)
 
     @property

@@ -40,10 +40,14 @@ void add(std::atomic<std::uint64_t>& counter, std::uint64_t amount) {
   counter.store(counter.load(std::memory_order_relaxed) + amount, std::memory_order_relaxed);
 }
 
+void show_life(LoopObject* loop, std::int64_t now_ns) {
+  if (plane::NodePage* page = page_of(loop)) page->since_ns.store(static_cast<std::uint64_t>(now_ns), std::memory_order_relaxed);
+}
+
 void set_state(LoopObject* loop, plane::NodeState state) {
   plane::NodePage* page = page_of(loop);
   if (page == nullptr || page->state.load(std::memory_order_relaxed) == static_cast<std::uint32_t>(state)) return;
-  page->since_ns.store(static_cast<std::uint64_t>(plane::monotonic_ns()), std::memory_order_relaxed);
+  show_life(loop, plane::monotonic_ns());
   page->state.store(static_cast<std::uint32_t>(state), std::memory_order_release);
 }
 
@@ -205,6 +209,7 @@ void enter_call(LoopObject* loop) {
   set_state(loop, plane::NodeState::busy);
   loop->blocked_ns = 0;
   loop->entered_ns = plane::monotonic_ns();
+  show_life(loop, loop->entered_ns);
 }
 
 bool has_heard(const LoopObject* loop, std::uint64_t flush_id) {
@@ -311,8 +316,10 @@ PyObject* loop_next(PyObject* self, PyObject* argument) {
 }
 
 PyObject* sleep_once(LoopObject* loop, const Wanted& wanted, long long timeout_ns) {
+  const plane::NodePage* page = page_of(loop);
+  const std::uint32_t before = page != nullptr ? page->state.load(std::memory_order_relaxed) : 0;
   sleep_for(loop, wanted, timeout_ns);
-  if (loop->entered_ns != 0) set_state(loop, plane::NodeState::busy);
+  set_state(loop, static_cast<plane::NodeState>(before));
   return PyErr_CheckSignals() != 0 ? nullptr : none();
 }
 
@@ -369,6 +376,10 @@ PyObject* loop_enter(PyObject* self, PyObject*) {
 }
 PyObject* loop_leave(PyObject* self, PyObject*) {
   leave_call(loop_of(self));
+  return none();
+}
+PyObject* loop_alive(PyObject* self, PyObject*) {
+  show_life(loop_of(self), plane::monotonic_ns());
   return none();
 }
 PyObject* loop_hand_over(PyObject* self, PyObject*) {
@@ -489,6 +500,7 @@ PyMethodDef loop_methods[] = {
     {"enter", method(&loop_enter), METH_NOARGS, nullptr},
     {"leave", method(&loop_leave), METH_NOARGS, nullptr},
     {"set_state", method(&loop_set_state), METH_O, nullptr},
+    {"alive", method(&loop_alive), METH_NOARGS, nullptr},
     {"interrupt", method(&loop_interrupt), METH_NOARGS, nullptr},
     {"hand_over", method(&loop_hand_over), METH_NOARGS, nullptr},
     {nullptr, nullptr, 0, nullptr},

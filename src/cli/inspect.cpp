@@ -57,6 +57,8 @@ void print_text(const json& nodes) {
   for (const auto& node : nodes) {
     const std::string where = node["where"].get<std::string>();
     fmt::print("{}  ({}{})\n", node["node"].get<std::string>(), node["state"].get<std::string>(), where.empty() ? "" : ", " + where);
+    if (node.contains("busy_ns"))
+      fmt::print("  busy       {} {}\n", format_duration_ns(node["busy_ns"].get<std::int64_t>()), strip_control(node["busy_with"].get<std::string>()));
     if (const std::string environment = node["environment"]; !environment.empty()) fmt::print("  runs       {}\n", strip_control(environment));
     const char* title = "may touch";
     for (const auto& line : node.value("may_touch", json::array())) fmt::print("  {:<9}  {}\n", std::exchange(title, ""), strip_control(line.get<std::string>()));

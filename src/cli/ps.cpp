@@ -15,19 +15,25 @@ namespace {
 
 using nlohmann::json;
 
+// The node that has been busy with one frame for longest, where that is long.
+std::string busy(const json& session) {
+  const json longest = session.value("busy", json());
+  return longest.is_object() ? longest["node"].get<std::string>() + " " + duration_in_words(longest["busy_ns"].get<std::int64_t>()) : "-";
+}
+
 void print_text(const std::vector<SessionSocket>& sessions) {
   if (sessions.empty()) {
     fmt::print("no session of yours is running (hawse run PIPELINE starts one)\n");
     return;
   }
-  std::vector<std::vector<std::string>> rows = {{"session", "pipeline", "state", "nodes", "restarts", "up", "pid"}};
+  std::vector<std::vector<std::string>> rows = {{"session", "pipeline", "state", "nodes", "restarts", "busy", "up", "pid"}};
   for (const auto& session : sessions) {
     const json& about = session.about();
     rows.push_back({about["id"], strip_control(about["pipeline"].get<std::string>()), about["state"],
-                    fmt::format("{}/{}", about["running"].get<int>(), about["nodes"].get<int>()), fmt::format("{}", about["restarts"].get<int>()),
+                    fmt::format("{}/{}", about["running"].get<int>(), about["nodes"].get<int>()), fmt::format("{}", about["restarts"].get<int>()), busy(about),
                     duration_in_words(about["uptime_ns"].get<std::int64_t>()), fmt::format("{}", about["pid"].get<int>())});
   }
-  fmt::print("{}", align(rows, {false, false, false, true, true, true, true}));
+  fmt::print("{}", align(rows, {false, false, false, true, true, false, true, true}));
 }
 
 void print_json(const std::vector<SessionSocket>& sessions) {

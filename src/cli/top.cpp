@@ -120,6 +120,11 @@ std::string memory(const json& node) {
   return text;
 }
 
+std::string state(const json& node) {
+  const std::string text = node["state"];
+  return node.contains("busy_ns") ? text + ", busy " + duration_in_words(node["busy_ns"].get<std::int64_t>()) : text;
+}
+
 std::string table(const Snapshot& now, bool edges) {
   const json& session = now.session;
   std::string out = fmt::format("{} ({})  {}  {} of {} nodes run  up {}\n\n", session["id"].get<std::string>(), strip_control(session["pipeline"].get<std::string>()),
@@ -129,7 +134,7 @@ std::string table(const Snapshot& now, bool edges) {
       {"node", "state", "where", "in/s", "out/s", "queued", "edge p50", "p99", "frame p50", "p99", "cpu %", "memory", "drops", "restarts", "lines left out"}};
   for (const auto& name : now.node_order) {
     const json& node = now.nodes.at(name);
-    rows.push_back({name, node["state"], node["where"], per_second(node["in_per_s"]), per_second(node["out_per_s"]), count(node, "queued"),
+    rows.push_back({name, state(node), node["where"], per_second(node["in_per_s"]), per_second(node["out_per_s"]), count(node, "queued"),
                     quantile(node["latency_ns"], "p50"), quantile(node["latency_ns"], "p99"), quantile(node["processing_ns"], "p50"),
                     quantile(node["processing_ns"], "p99"), cpu(node), memory(node), count(node, "dropped"), count(node, "restarts"), count(node, "lines_left_out")});
   }

@@ -6,9 +6,10 @@
 //             be called for several nodes at once. launch() once an attempt: starts it and returns at once when it is under way; the node then says
 //             `hello` on its control socket.
 //             Instance: see its end (ended_fd), collect() what there is to say about it, kill() everything of it.
-// Ownership.  An Instance owns whatever it started. Its destruction ends and removes all of that: process, cgroup, container.
+// Ownership.  An Instance owns whatever it started. Its destruction ends and removes all of that: process, cgroup, container (where the engine doesn't answer
+//             the executor goes on trying).
 // Threading.  prepare() and launch() may be called from any thread, several at once; an Instance is driven by one thread, kill() by any.
-// Errors.     Error with code environment (prepare), engine (the engine refuses or is gone) or system.
+// Errors.     Error with code environment (prepare), engine (the engine refuses; Unreachable: it is gone or silent, and may come back) or system.
 #pragma once
 
 #include <sys/types.h>
@@ -22,6 +23,7 @@
 #include <string>
 #include <vector>
 
+#include "base/error.hpp"
 #include "base/fd.hpp"
 #include "base/interrupt.hpp"
 #include "pipeline/pipeline.hpp"
@@ -31,6 +33,12 @@ class Node;
 }
 
 namespace hawse::executor {
+
+// What a node runs on doesn't answer. That is no failure of the node: it may be launched again later.
+struct Unreachable : Error {
+  Unreachable(const Error& error, bool was_asked) : Error(error), asked(was_asked) {}
+  bool asked;  // the request had gone out: what it asked for may have happened
+};
 
 struct Progress {
   std::string what;  // "packages for python 3.9", "image hawse/env:3f2a"
@@ -65,7 +73,7 @@ struct Launch {
   std::filesystem::path socket;     // container: in the session's folder, where a node that isn't given its end connects to
   std::string token;                // container
   UniqueFd out, err;  // write ends for the node's output, where it takes `control` (thread: unused); else they go to init with `streams`
-  std::function<void(std::string)> notice;  // something worth knowing that is no failure; called by the thread that drives the instance
+  std::function<void(std::string)> notice;  // something worth knowing that is no failure; called by any thread
 };
 
 enum class EndingKind { exited, signalled, out_of_memory, lost };
@@ -95,12 +103,14 @@ class Instance {
   virtual int ended_fd() const noexcept = 0;  // readable once it has ended
   virtual Ending collect() = 0;               // after ended_fd; reaps and removes
   virtual void kill() noexcept = 0;           // all of it, at once
+  virtual void abort() noexcept {}            // SIGABRT to the node itself, upon which a Python one says where it stands and ends; kill() is for what doesn't
   virtual Usage usage() const noexcept = 0;   // after collect(): the last that could be seen
   virtual pid_t pid() const noexcept { return 0; }  // of a process of this machine that is the node and nothing else; 0: none
   virtual std::string where() const = 0;      // "thread", "process 4711", "container 3f2a91c04d11"
   virtual std::string limits_by() const = 0;  // what holds its limits: "cgroup v1", "rlimit", "engine", ""
   virtual std::vector<std::pair<std::string, std::int64_t>> phases_ns() const { return {}; }  // "create", "start"
   virtual void exited(int /*code*/, int /*signal*/) noexcept {}  // hawse-init said so; makes ended_fd readable
+  virtual void gone() noexcept {}  // its end was seen in another way, or is waited for no longer; makes ended_fd readable
   // What the guard must remove should the runtime be killed: "group PID START", "cgroup FOLDER" (runtime/guard.hpp).
   virtual std::vector<std::string> guarded() const { return {}; }
 };
@@ -115,6 +125,7 @@ class Executor {
   virtual std::unique_ptr<Instance> launch(Launch) = 0;
   // This node won't be started again: what was kept for that. Its destruction may take its time.
   virtual std::shared_ptr<void> let_go(const std::string& /*node*/) { return nullptr; }
+  virtual std::vector<std::string> finish() { return {}; }  // last, after all its instances are gone: what of them is left all the same, in words
 };
 
 using NodeFactory = std::function<std::unique_ptr<hawse::Node>(const std::string& stock_name)>;

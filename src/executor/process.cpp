@@ -109,6 +109,7 @@ class ProcessInstance : public Instance {
     process_.signal(SIGKILL);
     group_->kill();
   }
+  void abort() noexcept override { process_.signal(SIGABRT); }
 
   Usage usage() const noexcept override { return group_->usage(pid_); }
   pid_t pid() const noexcept override { return pid_; }
@@ -164,6 +165,10 @@ class ForkedInstance : public Instance {
     if (alone_) return alone_->kill();
     fork_.kill();
     group_->kill();
+  }
+  void abort() noexcept override {
+    if (alone_) alone_->abort();
+    else fork_.abort();
   }
 
   Usage usage() const noexcept override { return alone_ ? alone_->usage() : group_->usage(fork_.pid()); }

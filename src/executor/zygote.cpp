@@ -185,6 +185,15 @@ void Fork::kill() noexcept {
     zygote_->send({{"type", "kill"}, {"number", number_}});
 }
 
+void Fork::abort() noexcept {
+  if (became_) return zygote_->home().abort();
+  if (pidfd_) ::syscall(SYS_pidfd_send_signal, pidfd_.get(), SIGABRT, nullptr, 0u);
+}
+
+void Fork::hang_up() noexcept {
+  if (became_) ::shutdown(zygote_->socket_.get(), SHUT_RDWR);
+}
+
 int Fork::ended_fd() const noexcept { return became_ ? zygote_->socket_.get() : pid_ > 0 ? pidfd_.get() : answered_fd(); }
 
 Fork::Answer Fork::answer() {

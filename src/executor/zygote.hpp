@@ -30,6 +30,7 @@ class ZygoteHome {
   virtual ~ZygoteHome() = default;
   virtual int ended_fd() const noexcept = 0;  // readable once all of it has ended
   virtual void kill() noexcept = 0;
+  virtual void abort() noexcept {}            // SIGABRT to the zygote, which is a node itself
   virtual void exited(int /*code*/, int /*signal*/) noexcept {}    // hawse-init said so of the zygote
   virtual bool tells_exit() const noexcept { return false; }       // it does; so what ends without that is all of it
   virtual Ending ending() = 0;                                     // ends it where it still runs
@@ -88,6 +89,8 @@ class Fork {
   int answered_fd() const noexcept { return answered_ ? answered_.get() : report_.get(); }  // readable: answer() doesn't wait
   Answer answer();         // throws Error where the start failed
   void kill() noexcept;    // before the answer: there will be none
+  void abort() noexcept;   // SIGABRT to the node
+  void hang_up() noexcept;  // a zygote that is the node itself: its init, if nobody else, ends it then
   int ended_fd() const noexcept;  // after the answer: readable once it has ended
   Ending ending();                // then, or after `ended`; reaps
 

@@ -161,7 +161,7 @@ static void kill_all(pid_t program) {
   }
 }
 
-// Until the runtime hangs up: reap, pass SIGTERM and SIGINT on, tell of the program's end once.
+// Until the runtime hangs up: reap, pass SIGTERM, SIGINT and SIGABRT on, tell of the program's end once.
 static int watch(int connection, int signals, pid_t program) {
   int status = 0, ended = 0;
   struct pollfd watched[2] = {{.fd = connection, .events = POLLRDHUP}, {.fd = signals, .events = POLLIN}};
@@ -196,6 +196,7 @@ int main(int argc, char** argv) {
   sigaddset(&caught, SIGCHLD);
   sigaddset(&caught, SIGTERM);
   sigaddset(&caught, SIGINT);
+  sigaddset(&caught, SIGABRT);
   sigprocmask(SIG_BLOCK, &caught, &before);
   if (getpid() != 1) prctl(PR_SET_CHILD_SUBREAPER, 1);
   prctl(PR_SET_DUMPABLE, 0);  // the node has our user id, and must not reach our memory or token through /proc all the same

@@ -31,8 +31,10 @@ class HostContext : public Context {
   }
   void log(LogLevel level, std::string_view text) override { endpoint_.log(level, text); }
   void progress(std::string_view what, std::uint64_t done, std::uint64_t total, std::string_view unit) override {
+    alive();
     endpoint_.progress(what, done, total, unit);
   }
+  void alive() noexcept override { endpoint_.page().alive(); }
   bool interrupted() const noexcept override { return endpoint_.interrupted(); }
   bool stopping() const noexcept override { return endpoint_.stopping() || endpoint_.handing_over(); }
   bool sleep_until(std::int64_t monotonic_ns) override { return endpoint_.sleep_until(monotonic_ns); }
@@ -106,11 +108,13 @@ class Life {
       endpoint_.abandon();
     } else {
       phase_ = "finish";
+      endpoint_.page().set(plane::NodeState::busy);
       node_->finish();
       endpoint_.finish_streams();
       endpoint_.stay();
     }
     phase_ = "close";
+    endpoint_.page().set(plane::NodeState::busy);
     closed_ = true;
     node_->close();
   }
@@ -148,6 +152,7 @@ class Life {
 
   void take_flush(const Event& event) {
     phase_ = "flushed";
+    endpoint_.page().set(plane::NodeState::busy);
     if (matcher_) matcher_->clear(event.port);
     if (node_->flushed(endpoint_.input_ports()[event.port])) endpoint_.pass_on(event.flush_id);
     phase_ = "process";

@@ -24,7 +24,11 @@ void Page::map(int fd) {
 void Page::set(plane::NodeState state) noexcept {
   if (!mapping_) return;
   page()->state.store(static_cast<std::uint32_t>(state), std::memory_order_relaxed);
-  page()->since_ns.store(static_cast<std::uint64_t>(plane::monotonic_ns()), std::memory_order_release);  // [page.since]
+  alive();
+}
+
+void Page::alive() noexcept {
+  if (mapping_) page()->since_ns.store(static_cast<std::uint64_t>(plane::monotonic_ns()), std::memory_order_release);  // [page.since]
 }
 
 plane::NodeState Page::state() const noexcept {

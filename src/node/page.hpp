@@ -11,6 +11,7 @@ class Page {
  public:
   void map(int fd);  // throws Error
   void set(plane::NodeState) noexcept;
+  void alive() noexcept;  // any thread
   plane::NodeState state() const noexcept;
   void count_in() noexcept { plane::count_in(*page()); }
   void begin_work(std::size_t link, const plane::FrameHeader& header) noexcept { plane::begin_work(*page(), link, header); }

@@ -133,6 +133,14 @@ Section node_section() {
                .minimum = 0.1,
                .maximum = 86400,
                .example = "5m"},
+              {.name = "hang_timeout",
+               .type = KeyType::duration,
+               .doc = "How long the node may be busy with one frame without a sign of life (a frame sent, self.alive(), progress) before it is taken for "
+                      "hanging and ended. 0: for ever.",
+               .fallback = "0s",
+               .minimum = 0,
+               .maximum = 86400,
+               .example = "30s"},
               {.name = "spin",
                .type = KeyType::duration,
                .doc = "How long the node may look for its next frame before it sleeps. It does so only while frames come that fast and its core is "

@@ -179,6 +179,7 @@ Node read_node(const Value::Entry& entry, Context& context) {
   node.pool = static_cast<unsigned>(fields.integer("pool"));
   node.share = fields.flag("share");
   node.start_timeout_ns = fields.duration_ns("start_timeout");
+  node.hang_timeout_ns = fields.duration_ns("hang_timeout");
   node.spin_ns = fields.duration_ns("spin");
 
   node.executor = fields.find("executor") ? executor_kind(fields.text("executor")).value_or(ExecutorKind::process) : executor;

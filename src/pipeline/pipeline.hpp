@@ -166,6 +166,7 @@ struct Node {
   unsigned pool = 0;   // python in a container: so many are kept started, imported and waiting for it
   bool share = false;  // python in a container: sessions whose node is alike in everything share its one container
   std::int64_t start_timeout_ns = 120'000'000'000;
+  std::int64_t hang_timeout_ns = 0;  // 0: it is never ended for hanging
   std::int64_t spin_ns = 20'000;
   std::string note;  // what the executor in force leaves aside of the manifest; "": nothing. For check and run to show
 };

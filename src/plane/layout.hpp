@@ -186,7 +186,7 @@ struct NodePage {  // one page; by the node
   std::uint16_t reserved0;
   std::atomic<std::uint32_t> state;       // NodeState
   std::uint32_t reserved1;
-  std::atomic<std::uint64_t> since_ns;    // CLOCK_MONOTONIC of the last change of state: tells hanging from slow
+  std::atomic<std::uint64_t> since_ns;    // CLOCK_MONOTONIC of its last sign of life (a call begun, a change of state, alive()): tells hanging from slow
   std::atomic<std::uint64_t> frames_in, frames_out;
   // The frame that the node's own code has: if the node dies now, it died on this one.
   std::atomic<std::uint64_t> working_link_1;  // number of its link + 1; 0: none

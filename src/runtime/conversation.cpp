@@ -137,6 +137,9 @@ void Session::on_ready(NodeRun& node, const json& message) {
   if (node.state != State::setting_up) return break_off(node, "broke the control protocol: ready twice");
   node.timer.reset();
   node.ready_ns = plane::monotonic_ns();
+  node.life = {};
+  node.life.sign_ns = node.ready_ns;
+  if (node.spec != nullptr) watch_for_hangs(node, node.spec->hang_timeout_ns / 2);
   if (const auto phases = message.find("phases"); phases != message.end()) {
     for (const char* name : {"import", "setup"})
       if (const auto ns = phases->find(std::string(name) + "_ns"); ns != phases->end() && ns->is_number())

@@ -3,6 +3,7 @@
 // A node's death: seen by its socket, its pidfd or its container's end; told as one value; followed by a restart or the node's end for good.
 #include <signal.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include <algorithm>
 
@@ -17,6 +18,8 @@ using executor::Ending;
 using executor::EndingKind;
 
 constexpr std::int64_t kComeAlongNs = 250'000'000;
+constexpr std::int64_t kKilledNs = 2'000'000'000;  // that a kill takes at most, where whoever sees its end still answers
+constexpr std::int64_t kFirstLookNs = 250'000'000, kLongestLookNs = 5'000'000'000;  // for an engine
 
 const char* signal_hint(int number) {
   switch (number) {
@@ -25,6 +28,7 @@ const char* signal_hint(int number) {
     case SIGBUS: return "native code of the node or of one of its packages touched memory that isn't its own (a frame that was received is read-only)";
     case SIGXFSZ: return "it wrote more into a file than limits: {file: ...} allows";
     case SIGABRT: return "native code of the node or of one of its packages gave up: its last lines often say why";
+    case SIGTERM: return "something outside asked it to end; a container engine does so with its containers when it is stopped itself";
     case SIGKILL: return "something outside killed it; if the machine ran out of memory, `dmesg` names it";
     default: return "";
   }
@@ -90,17 +94,34 @@ void Session::break_off(NodeRun& node, std::string why) {
   }
   if (node.state == State::preparing) return;
   if (node.state != State::dying) set_state(node, State::dying);
-  if (node.instance) {
+  if (node.instance) cut_off(node);
+}
+
+void Session::cut_off(NodeRun& node) {
+  if (!node.joins) {
+    node.control_watch.reset();
     node.control.reset();
-    node.instance->kill();
   }
+  kill_instance(node);
+}
+
+// All of it, at once. A container's engine may hang: its init sees the hang-up and kills whatever runs in there by itself. Then, or when the engine has had
+// its time, the end is taken as seen.
+void Session::kill_instance(NodeRun& node) {
+  node.instance->kill();
+  if (node.spec->executor != pipeline::ExecutorKind::container) return;
+  if (node.control) ::shutdown(node.control.get(), SHUT_WR);
+  node.timer = loop_.after(kKilledNs, [&node] { node.instance->gone(); });
 }
 
 void Session::on_hang_up(NodeRun& node) {
   node.control_watch.reset();
   if (node.spec != nullptr) {
-    // The instance's end follows. A node that only closed its socket is none any more.
-    node.timer = loop_.after(2'000'000'000, [this, &node] { break_off(node, "closed its control socket"); });
+    // The instance's end follows. A node that only closed its socket is none any more; of a container init has it, too, so that all of that has ended.
+    node.timer = loop_.after(kKilledNs, [this, &node] {
+      if (!node.joins) break_off(node, "closed its control socket");
+      else if (node.instance) node.instance->gone();
+    });
     return;
   }
   const bool in_order = node.finished;
@@ -116,7 +137,18 @@ void Session::on_launch_failed(NodeRun& node, const Error& error) {
   node.control.reset();
   node.timer.reset();
   if (killing_) return end_node(node, State::failed);
+  const bool silent = dynamic_cast<const executor::Unreachable*>(&error) != nullptr;
+  if (silent && node.spec->restart.on == pipeline::RestartOn::failure && !stopping_ && !node.before) return wait_for_engine(node, error);
   fail_or_restart(node, {{"kind", "start"}, {"text", std::string("can't be started: ") + error.what()}, {"hint", error.hint()}});
+}
+
+// No failure of the node, and none of its attempts: it is launched again until an engine answers.
+void Session::wait_for_engine(NodeRun& node, const Error& error) {
+  if (node.engine_looks++ == 0)
+    emit("notice", node.id, {{"text", "is started as soon as its engine answers again: " + error.context()}, {"hint", error.hint()}});
+  set_state(node, State::backing_off);
+  const std::int64_t wait_ns = std::min(kFirstLookNs << std::min(node.engine_looks - 1, 8u), kLongestLookNs);
+  node.timer = loop_.after(wait_ns, [this, &node] { launch(node); });
 }
 
 void Session::on_instance_ended(NodeRun& node) {
@@ -140,10 +172,12 @@ void Session::on_instance_ended(NodeRun& node) {
 void Session::on_collected(NodeRun& node, const Ending& ending) {
   if (node.out) node.out->drain();
   if (node.err) node.err->drain();
+  node.life.timer.reset();
   const auto usage = node.instance->usage();
   look_at_limits(node, usage);
   node.memory_peak_bytes = std::max({node.memory_peak_bytes, usage.memory_peak_bytes.value_or(0), ending.memory_peak_bytes.value_or(0)});
   node.control.reset();
+  node.token.clear();  // whoever still comes with it comes too late
   node.instance.reset();
   node.out.reset();
   node.err.reset();
@@ -151,6 +185,10 @@ void Session::on_collected(NodeRun& node, const Ending& ending) {
   json failure = describe(ending, node.failed, node.broke, node.finished);
   if (!failure.is_null() && failure["kind"] == "out of memory" && node.spec->limits.arena_in_memory)
     failure["hint"] = "its arena counts, too: of " + format_bytes(*node.spec->limits.memory_bytes) + " it takes " + format_bytes(node.spec->limits.arena_bytes) + "; give it more (limits: {memory: ...}), or make it keep less";
+  if (node.hung && !failure.is_null()) {
+    failure["kind"] = "hang";
+    if (!node.stands.empty()) failure["hint"] = "it stood at " + node.stands + "; its log has all of its threads";
+  }
   if (failure.is_null()) return end_node(node, State::ended);
   if (killing_) return end_node(node, State::failed);
   if (!node.restart_why.empty() && (!stopping_ || node.state == State::handing_over)) return restart_asked(node);
@@ -193,7 +231,7 @@ bool Session::start_again(NodeRun& node, std::string why) {
   if (node.finished || (node.state != State::backing_off && !node.instance)) return false;
   node.restart_why = std::move(why);
   if (node.instance) {
-    node.instance->kill();
+    kill_instance(node);
   } else {
     node.timer.reset();
     restart_asked(node);

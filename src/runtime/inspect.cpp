@@ -62,6 +62,7 @@ void Session::answer_inspect(Control::Client& client, const NodeRun& node) const
   about["executor"] = node.spec != nullptr ? pipeline::to_string(node.spec->executor) : "application";
   if (node.spec != nullptr) about["may_touch"] = may_touch(*node.spec, pipeline_);
   if (pid > 0) about["pid"] = pid;
+  if (const std::int64_t ns = busy_ns(node)) about.update({{"busy_ns", ns}, {"busy_with", frame_in_hand(node)}});
   client.send(about);
 
   const auto tell = [&](const char* kind, int fd, json more) {

@@ -322,10 +322,15 @@ void Keeper::make(const Recipe& recipe, OnMade then) {
 
 std::shared_ptr<Keeper::Kept> Keeper::made(const Recipe& recipe, unsigned number) {
   std::shared_ptr<const executor::Engine> engine;
+  std::shared_ptr<executor::Removals> removals;
   {
     const std::lock_guard lock(mutex_);
-    if (!engine_) engine_ = std::make_shared<const executor::Engine>(executor::Engine::find_socket(), interrupt_);
+    if (!engine_) {
+      engine_ = std::make_shared<const executor::Engine>(executor::Engine::find_socket(), interrupt_);
+      removals_ = std::make_shared<executor::Removals>(engine_);
+    }
     engine = engine_;
+    removals = removals_;
   }
   executor::JoinPoint point(folder_ / ("join" + std::to_string(number)));
   json body = recipe.body;
@@ -333,7 +338,7 @@ std::shared_ptr<Keeper::Kept> Keeper::made(const Recipe& recipe, unsigned number
   executor::set_join(body, point.socket(), point.token());
   auto kept = std::make_shared<Kept>();
   const std::string name = "hawse-warm-" + std::to_string(::getpid()) + "-" + body["Labels"].value("hawse.node", "") + "-" + std::to_string(number);
-  kept->container = std::make_unique<executor::ContainerInstance>(engine, name, body, std::nullopt);
+  kept->container = std::make_unique<executor::ContainerInstance>(engine, removals, name, body, std::nullopt, [this, name](const std::string& text) { say(name + ": " + text); });
   const std::int64_t end_ns = plane::monotonic_ns() + recipe.timeout_ns;
   kept->zygote = point.wait(kept->container->ended_fd(), recipe.timeout_ns, interrupt_.get());
   if (!kept->zygote)

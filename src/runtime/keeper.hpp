@@ -125,6 +125,7 @@ class Keeper {
   Loop::Handle signals_watch_, idle_timer_;
   std::mutex mutex_;  // over the following
   std::shared_ptr<const executor::Engine> engine_;
+  std::shared_ptr<executor::Removals> removals_;  // of that engine
   std::map<Slot, Place> places_;
   std::map<std::uint64_t, Lent> lent_;
   std::map<std::uint64_t, Shared> shared_;

@@ -28,6 +28,7 @@ std::pair<UniqueFd, UniqueFd> make_pipe() {
 }
 
 constexpr std::int64_t kJoinTimeoutNs = 5'000'000'000;
+constexpr std::int64_t kSlowEngineNs = 5'000'000'000;
 constexpr std::size_t kMaxJoining = 64;
 
 }  // namespace
@@ -88,6 +89,8 @@ void Session::open_output(NodeRun& node) {
 void Session::launch(NodeRun& node) {
   node.failed.reset();
   node.broke.clear();
+  node.hung = false;
+  node.stands.clear();
   node.finished = node.configured = node.collected = false;
   node.tail.clear();
   node.phases = json::object();
@@ -98,7 +101,9 @@ void Session::launch(NodeRun& node) {
   what.prepared = &node.prepared;
   what.session = id_;
   what.attempt = node.attempt;
-  what.notice = [this, &node](std::string text) { emit("notice", node.id, {{"text", std::move(text)}}); };
+  what.notice = [this, &node](const std::string& text) {
+    loop_.post([this, &node, text] { emit("notice", node.id, {{"text", text}}); });
+  };
   const auto kind = node.spec->executor;
   try {
     if (kind != pipeline::ExecutorKind::thread) open_output(node);
@@ -107,7 +112,8 @@ void Session::launch(NodeRun& node) {
       what.socket = folder_->path() / "socket";
       guard_->add("containers");
     }
-    if (!executors_.of(kind).takes_control(*node.spec)) {
+    node.joins = !executors_.of(kind).takes_control(*node.spec);
+    if (node.joins) {
       node.token = what.token;
     } else {
       auto [ours, theirs] = socket_pair();
@@ -117,11 +123,9 @@ void Session::launch(NodeRun& node) {
       what.err = std::move(node.err_write);
       watch_control(node);
     }
-    node.timer = loop_.after(node.spec->start_timeout_ns, [this, &node] {
-      break_off(node, "did not become ready within " + std::to_string(node.spec->start_timeout_ns / 1'000'000'000) + " s");
-    });
     // Processes start from the loop's own thread: their PDEATHSIG follows the thread that forked them.
     if (kind != pipeline::ExecutorKind::container) return launched(node, executors_.of(kind).launch(std::move(what)));
+    node.timer = loop_.after(kSlowEngineNs, [this, &node] { emit("notice", node.id, {{"text", "waits for its engine, which has not started its container yet"}}); });
   } catch (const Error& error) {
     return on_launch_failed(node, error);
   }
@@ -129,6 +133,8 @@ void Session::launch(NodeRun& node) {
     try {
       std::shared_ptr<executor::Instance> instance = executors_.container->launch(std::move(*shared));
       loop_.post([this, &node, instance] { launched(node, instance); });
+    } catch (const executor::Unreachable& error) {
+      loop_.post([this, &node, error] { on_launch_failed(node, error); });
     } catch (const Error& error) {
       loop_.post([this, &node, error] { on_launch_failed(node, error); });
     } catch (const std::exception& error) {
@@ -139,11 +145,14 @@ void Session::launch(NodeRun& node) {
 
 void Session::launched(NodeRun& node, std::shared_ptr<executor::Instance> instance) {
   node.instance = std::move(instance);
+  node.engine_looks = 0;
   for (const auto& line : node.instance->guarded()) guard_->add(line);
   if (killing_ || !node.broke.empty()) {
-    node.control_watch.reset();
-    node.control.reset();
-    node.instance->kill();
+    cut_off(node);
+  } else if (node.state == State::launching || node.state == State::joining || node.state == State::setting_up) {  // an engine's time isn't the node's
+    node.timer = loop_.after(node.spec->start_timeout_ns, [this, &node] {
+      break_off(node, "did not become ready within " + std::to_string(node.spec->start_timeout_ns / 1'000'000'000) + " s");
+    });
   }
   const int fd = node.instance->started_fd();
   if (fd < 0) return on_started(node);

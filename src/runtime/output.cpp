@@ -20,6 +20,7 @@ std::int64_t realtime_ns() {
 }  // namespace
 
 void Session::take_line(NodeRun& node, const char* stream, std::string_view text) {
+  if (node.hung) note_where_it_stands(node, text);
   node.tail.emplace_back(text);
   if (node.tail.size() > kTailLines) node.tail.pop_front();
   if (!options_.room_for_output && !admit(node, text.size())) return;

@@ -103,7 +103,7 @@ bool Session::replace(NodeRun& node, std::string why) {
   if (node.spec->executor == ExecutorKind::thread) return true;
   node.timer = loop_.after(pipeline_.grace_ns, [this, &node] {
     emit("notice", node.id, {{"text", "did not come to the end of its frame within the grace period: it is killed, and the next one is given that frame again"}});
-    if (node.instance) node.instance->kill();
+    if (node.instance) kill_instance(node);
   });
   return true;
 }

@@ -80,13 +80,15 @@ Session::NodeRun* Session::find_node(Control::Client& client, const std::string&
 json Session::session_status() const {
   std::size_t nodes = 0, running = 0;
   unsigned restarts = 0;
+  json busy = json::object();
   for (const auto& node : nodes_) {
     if (node->spec == nullptr) continue;
     ++nodes;
     restarts += node->attempt - 1;
     if (node->state == State::running || node->state == State::finishing) ++running;
+    if (const std::int64_t ns = busy_ns(*node); ns > busy.value("busy_ns", std::int64_t{0})) busy = {{"node", node->id}, {"busy_ns", ns}};
   }
-  return {{"type", "session"},
+  json out = {{"type", "session"},
           {"id", id_},
           {"pipeline", pipeline_.name},
           {"file", pipeline_.file.string()},
@@ -97,6 +99,8 @@ json Session::session_status() const {
           {"restarts", restarts},
           {"uptime_ns", plane::monotonic_ns() - begun_ns_},
           {"monotonic_ns", plane::monotonic_ns()}};  // when these counts were taken: two answers give a rate
+  if (!busy.empty()) out["busy"] = busy;
+  return out;
 }
 
 json Session::node_status(const NodeRun& node) const {

@@ -73,6 +73,7 @@ Outcome Session::run() {
   loop_.run();
   for (auto& worker : workers_) worker.join();
   workers_.clear();
+  for (const auto& left : executors_.container->finish()) emit("notice", "", {{"text", "is left, and removed by the next run with containers: " + left}});
   ended_ns_ = plane::monotonic_ns();
   if (control_) control_->wake();  // the last lines
   control_.reset();
@@ -131,9 +132,9 @@ void Session::begin() {
   if (options_.watch) watch_files();
   if (containers) {
     listen();
-    work([] {
+    work([this] {
       try {
-        executor::sweep_leftovers();
+        executor::sweep_leftovers(executors_.interrupt);
       } catch (const Error&) {
         // No engine: the node that needs it says so.
       }
@@ -270,9 +271,7 @@ void Session::kill_everything() {
   for (auto& node : nodes_) {
     if (node->state == State::ended || node->state == State::failed) continue;
     if (node->instance != nullptr) {
-      node->control_watch.reset();
-      node->control.reset();
-      node->instance->kill();  // its end is seen as any other
+      cut_off(*node);  // its end is seen as any other
     } else if (node->state != State::preparing && node->state != State::launching) {
       end_node(*node, State::failed);
     }

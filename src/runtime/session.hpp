@@ -9,6 +9,7 @@
 //   links.cpp         links and arenas: who gets which descriptor when
 //   endings.cpp       a node's death: what happened in words, restart or not
 //   replace.cpp       a running node hands over to one of its kind: somebody asked for it, its file has changed, or it moves to another executor
+//   hangs.cpp         hanging told from slow
 //   limits.cpp        limits that a node met and lives on with
 //   poison.cpp        a frame on which a node dies again and again is set aside
 //   summary.cpp       counts and times at any moment
@@ -142,6 +143,14 @@ class Session {
     std::shared_ptr<const pipeline::Pipeline> pipeline;  // that the spec stands in; null: the session's own
     executor::Prepared prepared;
   };
+  // What was last seen of a node that may hang (hangs.cpp).
+  struct Life {
+    std::int64_t sign_ns = 0, due_ns = 0;   // its last sign of life, and when it is to be looked at again
+    std::uint64_t frames_out = 0;
+    std::int64_t marked_ns = 0;             // when `cpu_s` was looked up, in the silence that is on; 0: not yet
+    std::optional<double> cpu_s;
+    Loop::Handle timer;
+  };
   // Limits that it met, over all its attempts; `seen` is of the one of now.
   struct LimitsMet {
     executor::Usage seen;
@@ -171,6 +180,7 @@ class Session {
     unsigned failures = 0;                 // since its attempts began anew
     Suspects suspects;
     std::string token;                     // container: not yet joined
+    bool joins = false;                    // it comes to us by its init, which keeps the socket that it has, too
     UniqueFd control;
     Loop::Handle control_watch, started_watch, ended_watch, timer;
     std::shared_ptr<executor::Instance> instance;
@@ -180,12 +190,16 @@ class Session {
     std::optional<json> failed;            // its own `failed` message
     std::string broke;                     // what the runtime ended it for
     bool finished = false, configured = false, collected = false;
+    unsigned engine_looks = 0;             // launches that found no engine, one after the other
     bool waits = false;                    // told that it is started again when a neighbour has come along
     std::int64_t launched_ns = 0, hello_ns = 0, ready_ns = 0;
     json phases = json::object();
     std::string where, limits_by;
     std::uint64_t memory_peak_bytes = 0;
     LimitsMet met;
+    Life life;
+    bool hung = false;                     // it was ended for that
+    std::string stands;                    // where its code stood then, in Python's words
     std::string language;
     std::string restart_why;               // somebody asked for it; "": nobody
     LogLimit log_limit;
@@ -252,6 +266,9 @@ class Session {
   void on_instance_ended(NodeRun&);
   void on_collected(NodeRun&, const executor::Ending&);
   void on_launch_failed(NodeRun&, const Error&);
+  void wait_for_engine(NodeRun&, const Error&);
+  void cut_off(NodeRun&);
+  void kill_instance(NodeRun&);
   void fail_or_restart(NodeRun&, json failure);
   void restart(NodeRun&);
   bool start_again(NodeRun&, std::string why);
@@ -268,6 +285,12 @@ class Session {
   void not_replaced(NodeRun&, const std::string& why, const std::string& hint);
   void watch_files();
   void on_changed(NodeRun&, const std::string& file);
+  // hangs.cpp
+  void watch_for_hangs(NodeRun&, std::int64_t after_ns);
+  void look_for_hang(NodeRun&);
+  void on_hanging(NodeRun&, std::int64_t silent_ns);
+  std::string frame_in_hand(const NodeRun&) const;
+  static void note_where_it_stands(NodeRun&, std::string_view line);
   // poison.cpp
   std::optional<json> blame_frame(NodeRun&, json& failure);
   void forget_frame(NodeRun&) noexcept;
@@ -298,6 +321,7 @@ class Session {
   void end_taps_of(const NodeRun&);
   // summary.cpp
   json node_summary(const NodeRun&) const;
+  std::int64_t busy_ns(const NodeRun&) const;
   static json edge_summary(const EdgeRun&);
   static json counts_of(const EdgeRun&);
   static void keep_counts(EdgeRun&, const plane::LinkView&);

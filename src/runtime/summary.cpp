@@ -9,6 +9,8 @@
 namespace hawse::runtime {
 namespace {
 
+constexpr std::int64_t kLongNs = 1'000'000'000;  // as long a node may be busy with a frame before anybody is told
+
 json latency_of(const plane::Histogram& histogram) {
   if (histogram.count.load(std::memory_order_relaxed) == 0) return nullptr;
   return {{"p50", plane::quantile(histogram, 0.5)}, {"p99", plane::quantile(histogram, 0.99)}};
@@ -43,6 +45,14 @@ void add_counts(json& sum, const plane::LinkView& view) {
 
 }  // namespace
 
+// For how long it has been at one call of its own code, without a sign of life; 0 where that isn't long.
+std::int64_t Session::busy_ns(const NodeRun& node) const {
+  const auto& page = *reinterpret_cast<const plane::NodePage*>(node.page.data());
+  if (!node.instance || page.state.load(std::memory_order_relaxed) != static_cast<std::uint32_t>(plane::NodeState::busy)) return 0;
+  const std::int64_t ns = plane::monotonic_ns() - static_cast<std::int64_t>(page.since_ns.load(std::memory_order_acquire));
+  return ns >= kLongNs ? ns : 0;
+}
+
 json Session::node_summary(const NodeRun& node) const {
   const auto& page = *reinterpret_cast<const plane::NodePage*>(node.page.data());
   json out = {{"node", node.id},
@@ -58,6 +68,10 @@ json Session::node_summary(const NodeRun& node) const {
               {"restarts", node.attempt - 1},
               {"lines_left_out", log_.skipped(node.id)},
               {"phases_ms", node.phases}};
+  if (const std::int64_t since = busy_ns(node)) {
+    out["busy_ns"] = since;
+    out["busy_with"] = frame_in_hand(node);
+  }
   if (node.spec != nullptr && node.spec->match) {
     json& unmatched = out["unmatched"] = json::object();
     for (const std::size_t number : node.links) {

@@ -34,6 +34,8 @@ using pipeline::NodeKind;
 
 namespace {
 
+constexpr std::int64_t kLastWait_ns = 5'000'000'000;  // for an engine that doesn't answer, at the end of a run
+
 // A bind mount keeps a file's owner and mode: a file that only we can read is unreadable for the container's user.
 void check_readable(const Node& node) {
   if (node.container.user == "0" || node.container.user.starts_with("0:") || node.container.user.starts_with("root")) return;
@@ -75,6 +77,7 @@ class ContainerExecutor final : public Executor {
   bool takes_control(const Node&) override;
   std::unique_ptr<Instance> launch(Launch) override;
   std::shared_ptr<void> let_go(const std::string& node) override;
+  std::vector<std::string> finish() override;
 
  private:
   struct Environments {
@@ -107,6 +110,8 @@ class ContainerExecutor final : public Executor {
   std::mutex mutex_;
   std::vector<std::shared_ptr<const Use>> uses_;  // of all that it has prepared
   std::shared_ptr<const Engine> engine_;
+  std::shared_ptr<Removals> removals_;  // of that engine
+  std::string cut_off_;                 // the session, once a container may have been made without an answer
   std::unique_ptr<Environments> environments_;
   std::map<std::string, std::shared_ptr<ContainerZygote>> zygotes_;  // by node; one a node
   unsigned joins_ = 0;
@@ -114,7 +119,10 @@ class ContainerExecutor final : public Executor {
 
 std::shared_ptr<const Engine> ContainerExecutor::engine() {
   const std::lock_guard lock(mutex_);
-  if (!engine_) engine_ = std::make_shared<const Engine>(Engine::find_socket(), making_.interrupt);
+  if (!engine_) {
+    engine_ = std::make_shared<const Engine>(Engine::find_socket(), making_.interrupt);
+    removals_ = std::make_shared<Removals>(engine_);
+  }
   return engine_;
 }
 
@@ -164,9 +172,15 @@ void ContainerExecutor::prepare_python(const Node& node, const Image& image, Pre
 }
 
 std::unique_ptr<ContainerInstance> ContainerExecutor::make_container(const Launch& launch, const json& body) {
+  const auto ready = engine();
   try {
-    return std::make_unique<ContainerInstance>(engine(), container_name(launch), body, launch.node->limits.own_memory_bytes());
+    return std::make_unique<ContainerInstance>(ready, removals_, container_name(launch), body, launch.node->limits.own_memory_bytes(), launch.notice);
   } catch (const Error& error) {
+    const auto* silent = dynamic_cast<const Unreachable*>(&error);
+    if (error.code() == ErrorCode::interrupted || (silent != nullptr && silent->asked)) {
+      const std::lock_guard lock(mutex_);
+      cut_off_ = launch.session;
+    }
     if (launch.node->container.gpus.empty() || error.context().find("device driver") == std::string::npos) throw;
     throw lacks_gpus(launch.node->container.gpus, error);
   }
@@ -231,8 +245,9 @@ std::unique_ptr<Instance> ContainerExecutor::launch_in_lent(Launch launch, const
   auto taken = std::make_shared<ContainerZygote>();
   taken->key = recipe.key;
   taken->shared = launch.node->share;
-  auto container = std::make_unique<ContainerInstance>(engine(), lent.id, lent.init, launch.node->limits.own_memory_bytes(), std::move(lent.keeper),
-                                                       taken->shared);
+  const auto ready = engine();
+  auto container = std::make_unique<ContainerInstance>(ready, removals_, lent.id, lent.init, launch.node->limits.own_memory_bytes(), launch.notice,
+                                                       std::move(lent.keeper), taken->shared);
   auto home = std::make_unique<ContainerHome>(std::move(container), lent.init);
   taken->home = home.get();
   taken->zygote = std::make_shared<Zygote>(std::move(home), std::move(lent.zygote));
@@ -251,6 +266,19 @@ std::shared_ptr<void> ContainerExecutor::let_go(const std::string& node) {
   const std::lock_guard lock(mutex_);
   auto found = zygotes_.extract(node);
   return found ? std::move(found.mapped()) : nullptr;
+}
+
+std::vector<std::string> ContainerExecutor::finish() {
+  std::exchange(zygotes_, {}).clear();
+  std::vector<std::string> left;
+  if (!removals_) return left;
+  for (const auto& container : removals_->finish(kLastWait_ns)) left.push_back("container " + container.substr(0, 12) + ": the engine at " + engine_->socket_path() + " doesn't answer");
+  try {
+    if (!cut_off_.empty()) kill_session(*engine_, cut_off_);
+  } catch (const Error& error) {
+    left.push_back("a container that it was asked for and didn't answer: " + error.context());
+  }
+  return left;
 }
 
 }  // namespace

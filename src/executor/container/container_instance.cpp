@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "executor/container/container_instance.hpp"
 
+#include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -10,13 +11,25 @@
 #include <csignal>
 
 #include "base/error.hpp"
+#include "base/files.hpp"
 #include "base/text.hpp"
 
 namespace hawse::executor {
 
+using nlohmann::json;
+
 namespace {
 
 constexpr int kSignalBase = 128;  // an exit code above it is a signal: a shell's habit, and the engine's
+
+constexpr std::int64_t kFirstPause_ns = 100'000'000, kLongestPause_ns = 4'000'000'000;  // between two looks at an engine that is gone
+
+void raise(const UniqueFd& event) noexcept {
+  const std::uint64_t one = 1;
+  if (::write(event.get(), &one, sizeof one) < 0) return;  // full: it is readable already
+}
+
+ContainerInstance::Notice or_none(ContainerInstance::Notice notice) { return notice ? std::move(notice) : [](const std::string&) {}; }
 
 std::int64_t now_ns() { return std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 
@@ -33,11 +46,14 @@ Ending from_exit_code(int code) {
 
 }  // namespace
 
-ContainerInstance::ContainerInstance(std::shared_ptr<const Engine> engine, const std::string& name, const nlohmann::json& body, std::optional<std::uint64_t> memory_limit_bytes)
-    : engine_(std::move(engine)), memory_limit_bytes_(memory_limit_bytes), ended_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
-  if (!ended_) throw Error::from_errno("start a container", "eventfd");
+ContainerInstance::ContainerInstance(std::shared_ptr<const Engine> engine, std::shared_ptr<Removals> removals, const std::string& name, const nlohmann::json& body,
+                                     std::optional<std::uint64_t> memory_limit_bytes, Notice notice)
+    : engine_(std::move(engine)), removals_(std::move(removals)), notice_(or_none(std::move(notice))), memory_limit_bytes_(memory_limit_bytes),
+      ended_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)), over_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
+  if (!ended_ || !over_) throw Error::from_errno("start a container", "eventfd");
+  limited_ = body["HostConfig"].contains("Memory") || body["HostConfig"].contains("NanoCpus");
   const std::int64_t begun = now_ns();
-  id_ = engine_->create(name, body);
+  create(name, body);
   const std::int64_t created = now_ns();
   try {
     engine_->start(id_);
@@ -49,52 +65,89 @@ ContainerInstance::ContainerInstance(std::shared_ptr<const Engine> engine, const
   }
 }
 
-ContainerInstance::ContainerInstance(std::shared_ptr<const Engine> engine, std::string id, pid_t init,
-                                     std::optional<std::uint64_t> memory_limit_bytes, UniqueFd keeper, bool shared)
+ContainerInstance::ContainerInstance(std::shared_ptr<const Engine> engine, std::shared_ptr<Removals> removals, std::string id, pid_t init,
+                                     std::optional<std::uint64_t> memory_limit_bytes, Notice notice, UniqueFd keeper, bool shared)
     : engine_(std::move(engine)),
+      removals_(std::move(removals)),
+      notice_(or_none(std::move(notice))),
       id_(std::move(id)),
       memory_limit_bytes_(memory_limit_bytes),
       ended_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
+      over_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
       cgroup_(CgroupView::of_process(init)),
       keeper_(std::move(keeper)),
       shared_(shared) {
-  if (!ended_) throw Error::from_errno("take a container", "eventfd");
+  if (!ended_ || !over_) throw Error::from_errno("take a container", "eventfd");
   watcher_ = std::thread([this] { watch(); });
+}
+
+// An earlier request whose answer never came may have made one of that name all the same.
+void ContainerInstance::create(const std::string& name, const json& body) {
+  try {
+    id_ = engine_->create(name, body);
+  } catch (const Error& error) {
+    if (error.context().find("already in use") == std::string::npos) throw;
+    engine_->remove(name);
+    id_ = engine_->create(name, body);
+  }
 }
 
 ContainerInstance::~ContainerInstance() {
   remove();
+  raise(over_);
   interrupt_.now();
   watcher_.join();
 }
 
 void ContainerInstance::watch() noexcept {
-  try {
-    look_up_cgroup();
-    engine_->wait(id_, &interrupt_);
-  } catch (const std::exception& error) {
-    const std::lock_guard lock(mutex_);
-    lost_ = error.what();
+  bool told = false;
+  for (std::int64_t pause_ns = kFirstPause_ns;; pause_ns = std::min(2 * pause_ns, kLongestPause_ns)) {
+    try {
+      const bool runs = look_up();
+      if (std::exchange(told, false)) notice_(runs ? "the container engine answers again, and has kept its container" : "the container engine answers again; it has ended its container");
+      if (runs) engine_->wait(id_, &interrupt_);
+      break;
+    } catch (const Unreachable& error) {
+      if (!std::exchange(told, true)) notice_("can't be watched: " + error.context() + "; it goes on, and is seen by its own socket alone until the engine is back");
+    } catch (const std::exception& error) {
+      const std::lock_guard lock(mutex_);
+      lost_ = error.what();
+      break;
+    }
+    if (!pause(pause_ns)) break;
   }
   mark_ended();
 }
 
-void ContainerInstance::look_up_cgroup() {
-  {
-    const std::lock_guard lock(mutex_);
-    if (cgroup_) return;
-  }
-  const auto state = engine_->inspect(id_);
-  if (!state || state->pid <= 0) return;
-  auto found = CgroupView::of_process(state->pid);
-  const std::lock_guard lock(mutex_);
-  cgroup_ = std::move(found);
+bool ContainerInstance::pause(std::int64_t ns) noexcept {
+  pollfd over{.fd = over_.get(), .events = POLLIN, .revents = 0};
+  return ::poll(&over, 1, static_cast<int>(ns / 1'000'000)) == 0;
 }
 
-void ContainerInstance::mark_ended() noexcept {
-  const std::uint64_t one = 1;
-  if (::write(ended_.get(), &one, sizeof one) < 0) return;  // full: it is readable already
+// False: it is known to have none.
+bool ContainerInstance::has_own_cgroup(int pid) const {
+  try {
+    return read_file("/proc/" + std::to_string(pid) + "/cgroup", 1u << 16).find(id_) != std::string::npos;
+  } catch (const Error&) {  // it has just ended, or isn't seen from here
+    return true;
+  }
 }
+
+// Whether it runs; finds its control group. A rootless engine may have none for it: then it is in somebody else's, whose figures aren't its own.
+bool ContainerInstance::look_up() {
+  const auto state = engine_->inspect(id_);
+  if (!state || state->pid <= 0) return false;
+  if (!has_own_cgroup(state->pid)) {
+    if (std::exchange(limited_, false)) notice_("its limits don't hold: its engine gave it no control group of its own");
+    return true;
+  }
+  auto found = CgroupView::of_process(state->pid);
+  const std::lock_guard lock(mutex_);
+  if (!cgroup_) cgroup_ = std::move(found);
+  return true;
+}
+
+void ContainerInstance::mark_ended() noexcept { raise(ended_); }
 
 void ContainerInstance::exited(int code, int signal) noexcept {
   {
@@ -121,7 +174,8 @@ Ending ContainerInstance::ending_of_container() {
     }
     ending.text = state ? "the container runs, and the engine stopped watching it" : "the engine no longer has the container";
   } catch (const Error& error) {
-    ending.text = error.what();
+    ending.text = error.context();
+    note_silence(error);
   }
   ending.kind = EndingKind::lost;
   const std::lock_guard lock(mutex_);
@@ -129,18 +183,23 @@ Ending ContainerInstance::ending_of_container() {
   return ending;
 }
 
+void ContainerInstance::note_silence(const Error& error) noexcept { silent_ = silent_ || dynamic_cast<const Unreachable*>(&error) != nullptr; }
+
 Ending ContainerInstance::collect() {
   if (collected_) return *collected_;
-  try {
-    look_up_cgroup();
-  } catch (const Error&) {  // then the figures are missing
-  }
   std::optional<Ending> told;
+  bool figures = false;
   {
     const std::lock_guard lock(mutex_);
     told = told_;
+    figures = cgroup_.has_value();
   }
   Ending ending = told ? *told : ending_of_container();
+  try {
+    if (told && !figures) look_up();
+  } catch (const Error& error) {  // then they are missing
+    note_silence(error);
+  }
   const Usage last = usage();
   ending.memory_peak_bytes = last.memory_peak_bytes;
   if (ending.kind == EndingKind::signalled && ending.value == SIGKILL && last.memory_kills > 0) ending.kind = EndingKind::out_of_memory;
@@ -148,18 +207,6 @@ Ending ContainerInstance::collect() {
   collected_ = ending;
   remove();
   return ending;
-}
-
-void ContainerInstance::kill() noexcept {
-  usage();  // the control group goes with the container
-  if (shared_) {  // this session leaves it, and the keeper ends what it has there
-    ::shutdown(keeper_.get(), SHUT_RDWR);
-    return exited(0, SIGKILL);
-  }
-  try {
-    engine_->kill(id_);
-  } catch (const std::exception&) {  // the engine is gone: init ends when the runtime hangs up
-  }
 }
 
 Usage ContainerInstance::usage() const noexcept {
@@ -181,18 +228,26 @@ void ContainerInstance::count_from_here() noexcept {
 }
 
 void ContainerInstance::remove() noexcept {
-  if (removed_) return;
+  if (std::exchange(removed_, true)) return;
   if (keeper_) {
     ::shutdown(keeper_.get(), SHUT_RDWR);  // of a shared one the zygote's socket is a duplicate
-    keeper_.reset();
-    removed_ = true;
-    return;
+    return keeper_.reset();
   }
+  if (silent_) return removals_->remove(id_);
   try {
     engine_->remove(id_);
-    removed_ = true;
-  } catch (const std::exception&) {  // the engine is gone: a later run sweeps it
+  } catch (const std::exception&) {
+    removals_->remove(id_);
   }
+}
+
+void ContainerInstance::kill() noexcept {
+  usage();  // the control group goes with the container
+  if (shared_) {  // this session leaves it, and the keeper ends what it has there
+    ::shutdown(keeper_.get(), SHUT_RDWR);
+    return exited(0, SIGKILL);
+  }
+  removals_->signal(id_, "SIGKILL");
 }
 
 }  // namespace hawse::executor

@@ -4,8 +4,11 @@
 //
 // How its end is seen: hawse-init tells the runtime at once (`exited`, passed on with exited()) and keeps the container alive, so that the control group's
 // figures can still be read; where the whole container goes, a thread that holds the engine's `wait` sees it. Either makes ended_fd readable.
-// Owns the container: it is removed, by force, by collect() or at the latest by the destructor. One that a keeper (warm.hpp) has lent is given back
-// instead, by closing the connection to the keeper: that removes it, or lends it on.
+// The engine says nothing about the node but this: where it is gone (or restarted, with its containers kept alive) the node goes on, the thread asks
+// again until it is back, and `notice` hears of both.
+// Owns the container: it is removed, by force, by collect() or at the latest by the destructor, and where the engine doesn't answer by `removals`. One that a
+// keeper (warm.hpp) has lent is given back instead, by closing the connection to the keeper: that removes it, or lends it on.
+// Threading. exited(), gone() and kill() never wait for the engine; the others may for some seconds.
 #pragma once
 
 #include <memory>
@@ -16,43 +19,55 @@
 #include "base/fd.hpp"
 #include "executor/cgroup_view.hpp"
 #include "executor/container/engine.hpp"
+#include "executor/container/removals.hpp"
 #include "executor/executor.hpp"
 
 namespace hawse::executor {
 
 class ContainerInstance final : public Instance {
  public:
+  using Notice = std::function<void(std::string)>;
   // Creates and starts it. Throws Error(engine); then nothing is left.
-  ContainerInstance(std::shared_ptr<const Engine> engine, const std::string& name, const nlohmann::json& body, std::optional<std::uint64_t> memory_limit_bytes);
+  ContainerInstance(std::shared_ptr<const Engine> engine, std::shared_ptr<Removals> removals, const std::string& name, const nlohmann::json& body,
+                    std::optional<std::uint64_t> memory_limit_bytes, Notice notice);
   // One that runs already, lent by a keeper over that connection. init: its process 1. shared: others have it as well, and only the keeper ends it.
-  ContainerInstance(std::shared_ptr<const Engine> engine, std::string id, pid_t init, std::optional<std::uint64_t> memory_limit_bytes,
-                    UniqueFd keeper, bool shared);
+  ContainerInstance(std::shared_ptr<const Engine> engine, std::shared_ptr<Removals> removals, std::string id, pid_t init,
+                    std::optional<std::uint64_t> memory_limit_bytes, Notice notice, UniqueFd keeper, bool shared);
   ~ContainerInstance() override;
 
   int ended_fd() const noexcept override { return ended_.get(); }
   Ending collect() override;
   void kill() noexcept override;
+  void abort() noexcept override { removals_->signal(id_, "SIGABRT"); }  // its init passes that on
   Usage usage() const noexcept override;
   std::string where() const override { return "container " + id_.substr(0, 12); }
   std::string limits_by() const override { return "engine"; }
   std::vector<std::pair<std::string, std::int64_t>> phases_ns() const override { return phases_ns_; }
   void exited(int code, int signal) noexcept override;
+  void gone() noexcept override { mark_ended(); }
 
   const std::string& id() const noexcept { return id_; }
   void count_from_here() noexcept;  // what limits it has met so far, and the CPU time, are an earlier start's
 
  private:
+  void create(const std::string& name, const nlohmann::json& body);
   void watch() noexcept;
-  void look_up_cgroup();
+  bool pause(std::int64_t ns) noexcept;
+  bool has_own_cgroup(int pid) const;
+  bool look_up();
   void mark_ended() noexcept;
   void remove() noexcept;
   Ending ending_of_container();
+  void note_silence(const Error&) noexcept;
 
   std::shared_ptr<const Engine> engine_;
+  std::shared_ptr<Removals> removals_;
+  const Notice notice_;
   std::string id_;
   std::optional<std::uint64_t> memory_limit_bytes_;
   std::vector<std::pair<std::string, std::int64_t>> phases_ns_;
-  UniqueFd ended_;  // eventfd
+  bool limited_ = false;  // the watcher's: it is to have limits, and nothing is known against it
+  UniqueFd ended_, over_;  // eventfds; the second ends the watcher's pauses
 
   mutable std::mutex mutex_;  // over the following
   std::optional<CgroupView> cgroup_;
@@ -62,7 +77,7 @@ class ContainerInstance final : public Instance {
   std::string lost_;            // why the engine can't tell any more
 
   std::optional<Ending> collected_;
-  bool removed_ = false;
+  bool removed_ = false, silent_ = false;  // silent: the engine didn't answer collect()
   UniqueFd keeper_;  // lent by it
   bool shared_ = false;
   Interrupt interrupt_;  // of the watcher

@@ -61,6 +61,9 @@ class ForkedInContainer final : public Instance {
     fork_->kill();
   }
 
+  void abort() noexcept override { fork_->abort(); }
+  void gone() noexcept override { fork_->hang_up(); }
+
   Usage usage() const noexcept override { return container().usage(); }
   std::string where() const override { return container().where(); }
   std::string limits_by() const override { return "engine"; }

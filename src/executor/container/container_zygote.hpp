@@ -21,6 +21,7 @@ class ContainerHome final : public ZygoteHome {
 
   int ended_fd() const noexcept override { return container_->ended_fd(); }
   void kill() noexcept override { container_->kill(); }
+  void abort() noexcept override { container_->abort(); }
   void exited(int code, int signal) noexcept override { container_->exited(code, signal); }
   bool tells_exit() const noexcept override { return true; }
   Ending ending() override { return container_->collect(); }

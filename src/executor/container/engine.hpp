@@ -2,7 +2,8 @@
 //
 // The container engine: Docker's Engine API (1.40 to 1.47), or Podman's compatible service, on its Unix socket.
 //
-// Every failure is Error(engine) that says the operation, what the engine said, and where we know it, what to do. The engine's answers are checked field
+// Every failure is Error(engine) that says the operation, what the engine said, and where we know it, what to do; it is an Unreachable where the engine
+// is gone or silent. The engine's answers are checked field
 // by field: one that is no JSON, lacks a field or is too long is an error, never a crash.
 // Threading: const members from any thread, several at once (a connection a call).
 #pragma once
@@ -65,10 +66,12 @@ class Engine {
   // DOCKER_HOST=unix://..., else the first of the usual sockets that answers a connect. Throws Error(engine).
   static std::string find_socket();
   // Agrees on a version of the API by /_ping, a third of a millisecond; /version starts programs to ask them for theirs, and takes 5 to 15 ms.
-  // An interrupt ends what may take long: pulls, builds, imports and waits.
+  // No call waits for ever for an engine that hangs: each has a limit on silence, a short one where something is looked up or cleaned up. The
+  // interrupt ends all but these.
   explicit Engine(std::string socket_path = find_socket(), std::shared_ptr<Interrupt> interrupt = nullptr);
 
   const std::string& api() const noexcept { return api_; }  // agreed: "1.41"
+  bool is_podman() const noexcept { return is_podman_; }
   EngineVersion version() const;
   const std::string& socket_path() const noexcept { return socket_path_; }
   Interrupt* interrupt() const noexcept { return interrupt_.get(); }
@@ -78,8 +81,8 @@ class Engine {
   void start(const std::string& id) const;
   int wait(const std::string& id, Interrupt* interrupt = nullptr) const;  // until it doesn't run; its exit code
   std::optional<ContainerState> inspect(const std::string& id) const;  // nullopt: no such container
-  bool kill(const std::string& id, const char* signal = "SIGKILL") const;  // false: it doesn't run
-  bool remove(const std::string& id) const;  // with force; false: there is none
+  bool kill(const std::string& id, const char* signal = "SIGKILL", Interrupt* interrupt = nullptr) const;  // false: it doesn't run
+  bool remove(const std::string& id, Interrupt* interrupt = nullptr) const;  // with force; false: there is none
   std::vector<ContainerSummary> containers(const Labels& labels) const;  // running or not
   bool has_file(const std::string& id, const std::string& path) const;  // whether it runs or not
   std::string logs(const std::string& id, unsigned lines) const;  // both streams
@@ -94,10 +97,13 @@ class Engine {
   bool remove_image(const std::string& reference) const;  // false: there is none
 
  private:
+  HttpRequest request(std::string method, std::string target, std::string body = {}) const;
+  [[noreturn]] void fail(const std::string& operation, const HttpError&) const;
   nlohmann::json call(const std::string& operation, HttpRequest, std::vector<unsigned> also = {}, unsigned* status = nullptr) const;
   std::string stream(const std::string& operation, HttpRequest, const OnProgress&) const;  // the id in it, if any
 
   std::string socket_path_, api_;
+  bool is_podman_ = false;
   std::shared_ptr<Interrupt> interrupt_;
 };
 

@@ -59,6 +59,8 @@ Error unreachable(const std::string& operation, const std::string& socket_path, 
       return {ErrorCode::engine, operation, at + " refuses: " + error.what(), "add your user to its group, then log in again: sudo usermod -aG docker $USER"};
     case ECANCELED:
       return {ErrorCode::interrupted, operation, error.what()};
+    case ECONNRESET:
+      return {ErrorCode::engine, operation, at + " is gone: " + error.what(), "it was stopped, or has crashed: see its own log (journalctl -u docker)"};
     case ETIMEDOUT:
       return {ErrorCode::engine, operation, at + " is silent: " + error.what(), "see whether it still works: docker ps"};
     default:

@@ -12,6 +12,7 @@
 
 #include <atomic>
 #include <cstring>
+#include <random>
 #include <thread>
 
 #include "base/error.hpp"
@@ -19,10 +20,13 @@
 #include "base/files.hpp"
 #include "executor/container/engine_answer.hpp"
 #include "executor/container/images.hpp"
+#include "executor/executor.hpp"
 
 namespace hawse::executor {
 namespace {
 
+using nlohmann::json;
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 
 std::string http(const std::string& body, const std::string& status = "200 OK") {
@@ -151,6 +155,77 @@ TEST(Engine, an_answer_that_is_not_what_it_should_be_is_an_error) {
     EXPECT_EQ(error.code(), ErrorCode::engine) << answer.substr(0, 80);
     EXPECT_LT(std::string(error.what()).size(), 4000u);
   }
+}
+
+TEST(Engine, any_bytes_are_an_answer_or_an_error) {
+  const std::string container = R"({"Id":"3f2a","State":{"Running":true,"Pid":7,"ExitCode":0},"Names":["/x"],"Labels":{"hawse":"1"},"RepoTags":["a:b"],"Config":{"Labels":{}}})";
+  std::mt19937 random(7);
+  std::vector<std::string> answers{kPing};
+  for (int i = 0; i < 600; ++i) {
+    std::string answer = i % 3 == 0 ? http(container) : i % 3 == 1 ? http("[" + container + "]") : chunked({R"({"status":"Downloading","id":"layer","progressDetail":{"current":5,"total":9}})", "\n", container});
+    for (int changes = static_cast<int>(random() % 5); changes > 0; --changes) {
+      const std::size_t at = random() % answer.size();
+      if (random() % 3 == 0) answer.erase(at, 1 + random() % 8);
+      else if (random() % 2 == 0) answer.insert(at, 1 + random() % 4, static_cast<char>(random()));
+      else answer[at] = static_cast<char>(random());
+      if (answer.empty()) answer = "x";
+    }
+    answers.push_back(answer);
+  }
+  LyingEngine server(answers);
+  const Engine engine(server.path());
+  int errors = 0;
+  for (std::size_t i = 1; i < answers.size(); ++i) {
+    try {
+      switch (i / 3 % 6) {
+        case 0: engine.create("x", json::object()); break;
+        case 1: engine.inspect("x"); break;
+        case 2: engine.containers({{"hawse", "1"}}); break;
+        case 3: engine.image("x"); break;
+        case 4: engine.images({}); break;
+        case 5: engine.pull("x", [](const EngineProgress&) {}, 5'000'000'000); break;
+      }
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ErrorCode::engine);
+      ++errors;
+    }
+  }
+  EXPECT_GT(errors, 100);
+  EXPECT_LT(errors, 599);
+}
+
+TEST(Engine, that_is_gone_or_cut_off_is_told_from_one_that_refuses) {
+  const auto unreachable_by = [](const Error& error) { return dynamic_cast<const Unreachable*>(&error); };
+  LyingEngine server({kPing, "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{", http(R"({"message":"no"})", "500 Internal Server Error")});
+  const Engine engine(server.path());
+  const auto asked = [&](const Engine& of) -> std::optional<bool> {
+    try {
+      of.create("x", json::object());
+    } catch (const Error& error) {
+      if (const auto* found = unreachable_by(error)) return found->asked;
+    }
+    return std::nullopt;
+  };
+  EXPECT_EQ(asked(engine), true) << "cut off";
+  EXPECT_EQ(asked(engine), std::nullopt) << "refused";
+  std::optional<Engine> gone;
+  {
+    LyingEngine short_lived({kPing});
+    gone.emplace(short_lived.path());
+  }
+  EXPECT_EQ(asked(*gone), false) << "gone";
+}
+
+TEST(Engine, that_is_podman_gets_limits_that_it_may_set_and_its_names_are_short) {
+  LyingEngine server({"HTTP/1.1 200 OK\r\nApi-Version: 1.41\r\nLibpod-Api-Version: 4.3.1\r\nContent-Length: 2\r\n\r\nOK", http(R"({"Id":"3f2a"})"),
+                      http(R"({"Id":"sha256:1","RepoTags":["docker.io/hawse/python:3.11","docker.io/library/debian:12","localhost/x:1","quay.io/y:2"]})")});
+  const Engine engine(server.path());
+  EXPECT_TRUE(engine.is_podman());
+  engine.create("x", json::object());
+  EXPECT_THAT(server.requests()[1], AllOf(HasSubstr("nofile"), HasSubstr("nproc")));
+  const auto image = engine.image("x");
+  ASSERT_TRUE(image);
+  EXPECT_THAT(image->tags, ::testing::ElementsAre("hawse/python:3.11", "debian:12", "x:1", "quay.io/y:2"));
 }
 
 TEST(Engine, an_answer_without_end_is_cut_off) {

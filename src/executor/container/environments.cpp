@@ -191,7 +191,7 @@ std::string make_base(const std::string& python_version, const Report& report, c
   return Images(engine, index, state, making.on_request).make_base(python_version, report).reference;
 }
 
-unsigned sweep_leftovers() { return sweep_leftovers(Engine()); }
+unsigned sweep_leftovers(const std::shared_ptr<Interrupt>& interrupt) { return sweep_leftovers(Engine(Engine::find_socket(), interrupt)); }
 
 unsigned kill_session(const std::string& session) { return kill_session(Engine(), session); }
 

@@ -38,7 +38,7 @@ Removal prune_environments(const Pruning&);
 
 std::string make_base(const std::string& python_version, const Report&, const Making&);  // "hawse/python:3.9"
 
-unsigned sweep_leftovers();                           // containers of ours whose process is gone; how many were removed
-unsigned kill_session(const std::string& session);    // all containers of that session; how many were removed
+unsigned sweep_leftovers(const std::shared_ptr<Interrupt>& = nullptr);  // containers of ours whose process is gone; how many were removed
+unsigned kill_session(const std::string& session);                      // all containers of that session; how many were removed
 
 }  // namespace hawse::executor

@@ -61,6 +61,7 @@ class Connection {
     HttpResponse response;
     response.status = parser_.get().result_int();
     response.api_version = std::string(parser_.get()["Api-Version"]);
+    response.from_podman = parser_.get().find("Libpod-Api-Version") != parser_.get().end();
     const bool passed_on = on_bytes && response.status / 100 == 2;
     std::uint64_t total = 0;
     while (!parser_.is_done()) {
@@ -94,6 +95,9 @@ class Connection {
   void check(const error_code& error, const char* what) const {
     if (request_.interrupt && request_.interrupt->came()) throw HttpError("interrupted", ECANCELED);
     if (!error) return;
+    for (const error_code gone : {error_code(http::error::end_of_stream), error_code(http::error::partial_message), error_code(asio::error::eof),
+                                  error_code(asio::error::connection_reset), error_code(asio::error::broken_pipe)})
+      if (error == gone) throw HttpError(std::string("the connection ended before the end of the ") + what, ECONNRESET);
     if (error == beast::error::timeout) throw HttpError(std::string("no ") + what + " in time", ETIMEDOUT);
     throw HttpError(std::string("broken ") + what + ": " + error.message(), 0);
   }

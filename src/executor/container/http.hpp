@@ -20,7 +20,7 @@ namespace hawse::executor {
 class HttpError : public std::runtime_error {
  public:
   HttpError(const std::string& what, int error_number) : std::runtime_error(what), error_number_(error_number) {}
-  int error_number() const noexcept { return error_number_; }  // errno of a failed connect; ETIMEDOUT; ECANCELED; 0: not HTTP, cut off or too long
+  int error_number() const noexcept { return error_number_; }  // errno of a failed connect; ETIMEDOUT; ECONNRESET: cut off; ECANCELED; 0: not HTTP, or too long
 
  private:
   int error_number_;
@@ -41,6 +41,7 @@ struct HttpResponse {
   unsigned status = 0;
   std::string body;
   std::string api_version;  // the header that the engine puts on every answer
+  bool from_podman = false;  // so does Podman, and with one of its own
 };
 
 // `on_bytes`, where given, gets the body of a 2xx answer as it comes; any other body is returned.

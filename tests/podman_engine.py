@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Podman behind its Docker-compatible service, with a folder and a socket of its own: the engine of a whole test run, or of a few tests."""
+from __future__ import annotations
+
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+
+PYTHON = "hawse/python:%d.%d" % sys.version_info[:2]
+
+
+def why_not() -> str:
+    """Why there can be no such engine here; "" where there can."""
+    if shutil.which("podman") is None:
+        return "podman is not installed"
+    return "" if os.geteuid() == 0 else "these tests start podman as root"
+
+
+class PodmanEngine:
+    """Started when it is made. Its images and containers go with remove()."""
+
+    def __init__(self) -> None:
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="hp", dir="/tmp"))  # short: a socket's path has 107 characters
+        self.host = f"unix://{self.folder}/s"
+        self.command = ["podman", "--root", str(self.folder / "root"), "--runroot", str(self.folder / "run"), "--cgroup-manager", "cgroupfs"]
+        if shutil.which("runc"):
+            self.command += ["--runtime", "runc"]  # crun refuses a machine that has both hierarchies of control groups
+        with open(self.folder / "log", "ab") as log:
+            self.process = subprocess.Popen([*self.command, "system", "service", "--time", "0", self.host], stdout=log, stderr=log, start_new_session=True)
+        end = time.monotonic() + 60
+        while not (self.folder / "s").exists():
+            assert self.process.poll() is None and time.monotonic() < end, (self.folder / "log").read_text()
+            time.sleep(0.05)
+
+    def load_base(self) -> bool:
+        """The image of this Python from Docker, where that has it; making another one takes half a minute."""
+        environment = {name: value for name, value in os.environ.items() if name != "DOCKER_HOST"}
+        if shutil.which("docker") is None or subprocess.run(["docker", "image", "inspect", PYTHON], env=environment, capture_output=True).returncode != 0:
+            return False
+        saved = subprocess.Popen(["docker", "save", PYTHON], env=environment, stdout=subprocess.PIPE)
+        loaded = subprocess.run([*self.command, "load"], stdin=saved.stdout, capture_output=True)
+        assert saved.wait() == 0 and loaded.returncode == 0, loaded.stderr
+        return True
+
+    def remove(self) -> None:
+        self.process.terminate()
+        self.process.wait(60)
+        subprocess.run([*self.command, "rm", "--all", "--force", "--time", "0"], capture_output=True, check=True)
+        mounts = [line.split()[1] for line in pathlib.Path("/proc/mounts").read_text().splitlines() if line.split()[1].startswith(f"{self.folder}/")]
+        for mount in sorted(mounts, reverse=True):
+            subprocess.run(["umount", "-l", mount], check=True)
+        shutil.rmtree(self.folder)
