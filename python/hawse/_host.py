@@ -91,6 +91,7 @@ class Host:
         if member.handing_over:
             flush_streams()
             os._exit(0)  # what it holds stays unreturned: its replacement gets it
+        member.loop.set_state(_FINISHED)
 
     def _greet(self) -> None:
         version = ".".join(map(str, sys.version_info[:3]))

@@ -114,9 +114,12 @@ class Life {
       endpoint_.stay();
     }
     phase_ = "close";
-    endpoint_.page().set(plane::NodeState::busy);
     closed_ = true;
+    Page& page = endpoint_.page();
+    const plane::NodeState before = page.state();
+    page.set(plane::NodeState::busy);
     node_->close();
+    page.set(before);
   }
 
   template <typename Call>
