@@ -14,7 +14,7 @@ using nlohmann::json;
 
 constexpr std::size_t kColumns = 110;
 
-std::string time(double ns) { return ns > 0 ? format_duration_ns(static_cast<std::int64_t>(ns)) : "-"; }
+std::string shown_time(double ns) { return ns > 0 ? format_duration_ns(static_cast<std::int64_t>(ns)) : "-"; }
 std::string bytes(std::uint64_t value) { return value != 0 ? format_bytes(value) : "-"; }
 
 // "78 / 263 ms": as a process / in a container.
@@ -129,7 +129,7 @@ std::vector<std::vector<std::string>> table_of(const Comparison& comparison) {
   for (const auto& node : comparison.nodes) {
     rows.push_back({node.facts.id, to_string(node.facts.now), node.advice.decided ? to_string(node.advice.executor) : "?",
                     pair(node, [](const NodeFigures& f) { return fmt::format("{:.0f}", f.start_ms); }),
-                    pair(node, [](const NodeFigures& f) { return time(f.work_p50_ns); }), pair(node, [](const NodeFigures& f) { return time(f.wait_p50_ns); }),
+                    pair(node, [](const NodeFigures& f) { return shown_time(f.work_p50_ns); }), pair(node, [](const NodeFigures& f) { return shown_time(f.wait_p50_ns); }),
                     pair(node, [](const NodeFigures& f) { return bytes(f.memory_peak_bytes); }),
                     pair(node, [](const NodeFigures& f) { return f.cpus > 0 ? fmt::format("{:.1f}", f.cpus) : "-"; }), limits_of(node)});
   }

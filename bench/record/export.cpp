@@ -15,7 +15,7 @@
 namespace hawse::bench {
 namespace {
 
-using json = nlohmann::ordered_json;
+using Json = nlohmann::ordered_json;
 
 std::vector<std::pair<Placement, Summary>> summaries_of(const Series& series) {
   std::vector<std::pair<Placement, Summary>> all;
@@ -24,8 +24,8 @@ std::vector<std::pair<Placement, Summary>> summaries_of(const Series& series) {
   return all;
 }
 
-json or_null(const std::string& text) { return text.empty() ? json() : json(text); }
-json pair_of(const Interval& interval) { return {interval.low, interval.high}; }
+Json or_null(const std::string& text) { return text.empty() ? Json() : Json(text); }
+Json pair_of(const Interval& interval) { return {interval.low, interval.high}; }
 
 // The shortest decimal that is this float again: 0.1 and not 0.10000000149011612.
 double shortest(float value) {
@@ -35,7 +35,7 @@ double shortest(float value) {
   return number;
 }
 
-json summary_json(Placement placement, const Summary& summary) {
+Json summary_json(Placement placement, const Summary& summary) {
   const Outliers& outliers = summary.outliers;
   return {{"placement", word_of(placement)},
           {"samples", summary.samples},
@@ -58,27 +58,27 @@ json summary_json(Placement placement, const Summary& summary) {
             {"high_severe", outliers.high_severe}}}};
 }
 
-json batches_json(const Series& series) {
-  json all = json::array();
+Json batches_json(const Series& series) {
+  Json all = Json::array();
   for (const Batch& batch : series.batches) {
-    json values = json::array();
+    Json values = Json::array();
     for (const float value : batch.values) values.push_back(shortest(value));
     all.push_back({{"pass", batch.pass}, {"placement", word_of(batch.placement)}, {"values", std::move(values)}});
   }
   return all;
 }
 
-json series_json(const Series& series, bool with_samples) {
+Json series_json(const Series& series, bool with_samples) {
   const SeriesSpec& spec = series.spec;
-  json summaries = json::array();
+  Json summaries = Json::array();
   for (const auto& [placement, summary] : summaries_of(series)) summaries.push_back(summary_json(placement, summary));
-  json object = {{"key", spec.key},
+  Json object = {{"key", spec.key},
                  {"variant", spec.variant.empty() ? spec.key : spec.variant},
                  {"role", word_of(spec.role)},
                  {"unit", spec.unit},
                  {"wait", word_of(spec.wait)},
                  {"payload", word_of(spec.payload)},
-                 {"x", spec.x ? json(*spec.x) : json()},
+                 {"x", spec.x ? Json(*spec.x) : Json()},
                  {"x_name", or_null(spec.x_name)},
                  {"phase_of", or_null(spec.phase_of)},
                  {"operations_per_sample", spec.operations_per_sample},
@@ -89,7 +89,7 @@ json series_json(const Series& series, bool with_samples) {
   return object;
 }
 
-json target_json(const Row& row, const Target& target) {
+Json target_json(const Row& row, const Target& target) {
   const Judgement judgement = judge(row, target);
   return {{"text", target.text},
           {"of", target.of},
@@ -99,16 +99,16 @@ json target_json(const Row& row, const Target& target) {
           {"against", or_null(target.against)},
           {"judgement",
            {{"met", word_of(judgement.met)},
-            {"value", judgement.value ? json(*judgement.value) : json()},
-            {"interval", judgement.interval ? pair_of(*judgement.interval) : json()},
+            {"value", judgement.value ? Json(*judgement.value) : Json()},
+            {"interval", judgement.interval ? pair_of(*judgement.interval) : Json()},
             {"why", or_null(judgement.why)}}}};
 }
 
-json row_json(const Row& row, bool with_samples) {
-  json targets = json::array(), facts = json::array(), series = json::array();
+Json row_json(const Row& row, bool with_samples) {
+  Json targets = Json::array(), facts = Json::array(), series = Json::array();
   for (const Target& target : row.targets) targets.push_back(target_json(row, target));
   for (const Fact& fact : row.facts)
-    facts.push_back({{"what", fact.what}, {"variant", fact.variant}, {"seen", fact.seen}, {"ok", fact.ok ? json(*fact.ok) : json()}});
+    facts.push_back({{"what", fact.what}, {"variant", fact.variant}, {"seen", fact.seen}, {"ok", fact.ok ? Json(*fact.ok) : Json()}});
   for (const Series& one : row.series) series.push_back(series_json(one, with_samples));
   return {{"id", row.id},
           {"group", row.group},
@@ -174,9 +174,9 @@ void append_series(std::string& csv, const Row& row, const Series& series) {
 }  // namespace
 
 std::string to_json(const Run& run, bool with_samples) {
-  json rows = json::array();
+  Json rows = Json::array();
   for (const Row& row : run.rows) rows.push_back(row_json(row, with_samples));
-  const json whole = {
+  const Json whole = {
       {"format", "hawse-bench"},
       {"format_version", 1},
       {"run",
@@ -188,9 +188,9 @@ std::string to_json(const Run& run, bool with_samples) {
         {"version", run.version},
         {"commit", run.commit}}},
       {"machine", json_of(run.machine)},
-      {"calibration", {{"near_ns", run.near_ns > 0 ? json(run.near_ns) : json()}, {"far_ns", run.far_ns > 0 ? json(run.far_ns) : json()}}},
+      {"calibration", {{"near_ns", run.near_ns > 0 ? Json(run.near_ns) : Json()}, {"far_ns", run.far_ns > 0 ? Json(run.far_ns) : Json()}}},
       {"rows", std::move(rows)}};
-  return whole.dump(with_samples ? -1 : 1, ' ', false, json::error_handler_t::replace) + "\n";
+  return whole.dump(with_samples ? -1 : 1, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
 std::string to_csv(const Run& run) {

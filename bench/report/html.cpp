@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The report as one HTML page: assets/page.html with its places filled. Tables, keys and lists are made here and stand without JavaScript; the plots
-// are drawn by assets/page.js from the data at the page's end. Every text passes escape(), data passes embedded().
+// are drawn by assets/page.js from the data at the page's end. Every text passes to_html(), data passes embedded().
 #include <algorithm>
 #include <string_view>
 
@@ -17,7 +17,7 @@
 namespace hawse::bench {
 namespace {
 
-std::string escape(std::string_view text) {
+std::string to_html(std::string_view text) {
   std::string safe;
   for (const char c : text) {
     switch (c) {
@@ -41,7 +41,7 @@ std::string embedded(const nlohmann::json& data) {
 
 // <tag class="...">text</tag>, or nothing where there is no text.
 std::string span(std::string_view css, std::string_view text) {
-  return text.empty() ? "" : fmt::format("<span class=\"{}\">{}</span>", css, escape(text));
+  return text.empty() ? "" : fmt::format("<span class=\"{}\">{}</span>", css, to_html(text));
 }
 
 std::string anchor_of(const Row& row) {
@@ -69,29 +69,29 @@ std::string column(std::string_view name, const std::vector<Line>& lines, const 
   return fmt::format("<td role=\"cell\" data-column=\"{}\"{}>{}</td>", name, text.empty() ? " class=\"empty\"" : "", text.empty() ? "–" : text);
 }
 
-std::string targets(const RowView& row) {
+std::string target_list(const RowView& row) {
   std::string text;
   for (const TargetView& target : row.targets)
     text += fmt::format("<div class=\"target\"><span class=\"badge {}\">{}</span> <span class=\"asked\">{}</span>{}</div>",
-                        css_of(target.judgement.met), name_of(target.judgement.met), escape(target.target->text), span("note", value_of(target)));
+                        css_of(target.judgement.met), name_of(target.judgement.met), to_html(target.target->text), span("note", value_of(target)));
   return text;
 }
 
 std::string headline(const RowView& row, const Palette& palette) {
   std::string text =
-      fmt::format("<tr role=\"row\"><th role=\"rowheader\" scope=\"row\"><a href=\"#{}\">{}</a>", anchor_of(*row.row), escape(row.row->title));
+      fmt::format("<tr role=\"row\"><th role=\"rowheader\" scope=\"row\"><a href=\"#{}\">{}</a>", anchor_of(*row.row), to_html(row.row->title));
   text += span("tag", name_of(row.placement));
   text += span("note", kind_of(row)) + "</th>";
   if (!row.has_figure() && !row.row->missing.empty())
     return text + fmt::format("<td role=\"cell\" colspan=\"4\" data-column=\"Figure\"><span class=\"none\">no figure</span>{}</td>{}</tr>",
-                              span("note", row.row->missing), column("Target", {}, row, palette, targets(row)));
+                              span("note", row.row->missing), column("Target", {}, row, palette, target_list(row)));
   std::string peers;
   for (const Line& line : row.peers) peers += cell(line, row, palette);
   if (row.further_peers > 0) peers += span("note", fmt::format("and {} more", row.further_peers));
   text += column("Native", row.native, row, palette, span("figure facts", facts_cell(*row.row, false)));
   text += column("Container", row.container, row, palette, span("figure facts", facts_cell(*row.row, true)));
   return text + column("Best peer", {}, row, palette, peers) + column("Floor", row.floors, row, palette) +
-         column("Target", {}, row, palette, targets(row)) + "</tr>";
+         column("Target", {}, row, palette, target_list(row)) + "</tr>";
 }
 
 std::string table(const RunView& view, const Palette& palette) {
@@ -99,7 +99,7 @@ std::string table(const RunView& view, const Palette& palette) {
   for (const GroupView& group : view.groups) {
     text +=
         fmt::format("<tbody role=\"rowgroup\"><tr role=\"row\" class=\"group\"><th role=\"rowheader\" scope=\"rowgroup\" colspan=\"6\">{}</th></tr>",
-                    escape(group.name));
+                    to_html(group.name));
     for (const RowView& row : group.rows) text += headline(row, palette);
     text += "</tbody>\n";
   }
@@ -109,23 +109,23 @@ std::string table(const RunView& view, const Palette& palette) {
 // ---- lists ----
 
 std::string list(const std::vector<Finding>& found, std::string_view when_empty) {
-  if (found.empty()) return fmt::format("<p class=\"quiet\">{}</p>", escape(when_empty));
+  if (found.empty()) return fmt::format("<p class=\"quiet\">{}</p>", to_html(when_empty));
   std::string text = "<ul>";
   for (const Finding& finding : found)
-    text += fmt::format("<li><a href=\"#{}\">{}</a> {}</li>", anchor_of(*finding.row->row), escape(finding.row->row->title), escape(finding.text));
+    text += fmt::format("<li><a href=\"#{}\">{}</a> {}</li>", anchor_of(*finding.row->row), to_html(finding.row->row->title), to_html(finding.text));
   return text + "</ul>";
 }
 
 std::string pairs(const std::vector<std::pair<std::string, std::string>>& facts) {
   std::string text;
-  for (const auto& [name, value] : facts) text += fmt::format("<div><dt>{}</dt><dd>{}</dd></div>", escape(name), escape(value));
+  for (const auto& [name, value] : facts) text += fmt::format("<div><dt>{}</dt><dd>{}</dd></div>", to_html(name), to_html(value));
   return text;
 }
 
 // ---- every row ----
 
 std::string scroller(const std::string& label, const std::string& table) {
-  return fmt::format("<div class=\"scroll\" role=\"region\" tabindex=\"0\" aria-label=\"{}\"><table class=\"plain\">{}</table></div>", escape(label),
+  return fmt::format("<div class=\"scroll\" role=\"region\" tabindex=\"0\" aria-label=\"{}\"><table class=\"plain\">{}</table></div>", to_html(label),
                      table);
 }
 
@@ -136,19 +136,19 @@ std::string series_table(const RowView& row, const Palette& palette, bool open) 
   const bool p99 = std::any_of(all.begin(), all.end(), [](const Detail&d) { return !d.p99.empty(); }),
              p999 = std::any_of(all.begin(), all.end(), [](const Detail&d) { return !d.p999.empty(); });
   const auto heading = [](std::string_view text, bool shown = true) { return shown ? fmt::format("<th scope=\"col\">{}</th>", text) : ""; };
-  const auto figure = [](std::string_view text, bool shown = true) { return shown ? fmt::format("<td>{}</td>", escape(text)) : ""; };
+  const auto figure = [](std::string_view text, bool shown = true) { return shown ? fmt::format("<td>{}</td>", to_html(text)) : ""; };
   std::string body;
   for (const Detail& one : all) {
-    body += fmt::format("<tr><th scope=\"row\"><i class=\"dot c-{}\"></i>{}{}{}</th>", palette.colour_of(*one.series), escape(one.name),
+    body += fmt::format("<tr><th scope=\"row\"><i class=\"dot c-{}\"></i>{}{}{}</th>", palette.colour_of(*one.series), to_html(one.name),
                         span("tag", one.placement), span("note", row.kinds_differ ? one.kind : ""));
     if (!one.missing.empty()) {
       body +=
-          fmt::format("<td colspan=\"{}\" class=\"text\"><span class=\"none\">no figure</span> {}</td></tr>", 5 + p99 + p999, escape(one.missing));
+          fmt::format("<td colspan=\"{}\" class=\"text\"><span class=\"none\">no figure</span> {}</td></tr>", 5 + p99 + p999, to_html(one.missing));
       continue;
     }
-    body += fmt::format("<td class=\"main\">{}{}</td>", escape(one.median), span("note", one.interval)) + figure(one.mean) + figure(one.p99, p99) +
+    body += fmt::format("<td class=\"main\">{}{}</td>", to_html(one.median), span("note", one.interval)) + figure(one.mean) + figure(one.p99, p99) +
             figure(one.p999, p999) + figure(one.range);
-    body += fmt::format("<td>{}{}</td>", escape(one.samples), span("note", one.about_samples)) + figure(one.outliers) + "</tr>";
+    body += fmt::format("<td>{}{}</td>", to_html(one.samples), span("note", one.about_samples)) + figure(one.outliers) + "</tr>";
   }
   const std::string head = heading("Series") + heading("Median, 95 % CI") + heading("Mean") + heading("p99", p99) + heading("p99.9", p999) +
                            heading("Least–most") + heading("Passes × samples") + heading("Outliers (Tukey)");
@@ -164,11 +164,11 @@ std::string phase_tables(const RowView& row, const Palette& palette) {
     std::size_t at = 0;
     for (const SeriesView* part : phases.parts) {
       body += fmt::format("<tr><th scope=\"row\"><i class=\"dot c-{}\" style=\"opacity:{:.2f}\"></i>{}</th><td>{}</td></tr>",
-                          palette.colour_of(*phases.total), phase_opacity(at++, phases.parts.size()), escape(phase_label(part->spec())),
-                          escape(part->figure() == nullptr ? "no figure" : format_value(part->figure()->median, part->spec().unit)));
+                          palette.colour_of(*phases.total), phase_opacity(at++, phases.parts.size()), to_html(phase_label(part->spec())),
+                          to_html(part->figure() == nullptr ? "no figure" : format_value(part->figure()->median, part->spec().unit)));
     }
-    body += fmt::format("<tr class=\"sum\"><th scope=\"row\">sum of the phases</th><td>{}</td></tr>", escape(sum_of(phases)));
-    text += scroller("Phases of " + name, fmt::format("<caption>{}</caption><tbody>{}</tbody>", escape(name), body));
+    body += fmt::format("<tr class=\"sum\"><th scope=\"row\">sum of the phases</th><td>{}</td></tr>", to_html(sum_of(phases)));
+    text += scroller("Phases of " + name, fmt::format("<caption>{}</caption><tbody>{}</tbody>", to_html(name), body));
   }
   return text.empty() ? "" : "<div class=\"side-by-side\">" + text + "</div>";
 }
@@ -178,7 +178,7 @@ std::string fact_table(const Row& row) {
   std::string body;
   for (const Fact& fact : row.facts)
     body += fmt::format("<tr><th scope=\"row\">{}</th><td class=\"text\">{}</td><td class=\"text\">{}</td><td class=\"text\">{}</td></tr>",
-                        escape(fact.what), escape(fact.variant), escape(fact.seen),
+                        to_html(fact.what), to_html(fact.variant), to_html(fact.seen),
                         !fact.ok   ? "<span class=\"note\">for information</span>"
                         : *fact.ok ? "<span class=\"badge met\">as it should</span>"
                                    : "<span class=\"badge missed\">NOT as it should</span>");
@@ -194,9 +194,9 @@ std::string figure(const Plot& plot, std::size_t number) {
     keys += fmt::format(
         "<li class=\"c-{}\"><svg width=\"26\" height=\"10\" aria-hidden=\"true\"><line x1=\"1\" x2=\"25\" y1=\"5\" y2=\"5\" "
         "stroke-dasharray=\"{}\"/></svg>{} <b>{}</b></li>",
-        key.colour, key.dash, escape(key.name), escape(key.value));
+        key.colour, key.dash, to_html(key.name), to_html(key.value));
   return fmt::format("<figure class=\"plot\" data-plot=\"{}\"><figcaption>{}</figcaption><div class=\"canvas\"></div>{}</figure>", number,
-                     escape(plot.title), keys.empty() ? "" : "<ul class=\"keys\">" + keys + "</ul>");
+                     to_html(plot.title), keys.empty() ? "" : "<ul class=\"keys\">" + keys + "</ul>");
 }
 
 std::string details(const RowView& row, const Palette& palette, nlohmann::json& data) {
@@ -207,10 +207,10 @@ std::string details(const RowView& row, const Palette& palette, nlohmann::json& 
     data.push_back(std::move(plot.data));
   }
   const std::string shown = (figures.empty() ? "" : "<div class=\"plots\">" + figures + "</div>") + phase_tables(row, palette) + fact_table(*row.row);
-  std::string about = fmt::format("<h4>{}</h4><p class=\"measured\">{}</p>", escape(row.row->title), escape(row.row->measured));
-  if (!row.row->missing.empty()) about += fmt::format("<p><span class=\"none\">no figure</span> {}</p>", escape(row.row->missing));
-  if (!kind_of(row).empty()) about += fmt::format("<p class=\"measured\">{}{}</p>", escape(kind_of(row)), span("tag", name_of(row.placement)));
-  about += targets(row) + fmt::format("<p class=\"measured\"><code>{}</code></p>", escape(row.row->id));
+  std::string about = fmt::format("<h4>{}</h4><p class=\"measured\">{}</p>", to_html(row.row->title), to_html(row.row->measured));
+  if (!row.row->missing.empty()) about += fmt::format("<p><span class=\"none\">no figure</span> {}</p>", to_html(row.row->missing));
+  if (!kind_of(row).empty()) about += fmt::format("<p class=\"measured\">{}{}</p>", to_html(kind_of(row)), span("tag", name_of(row.placement)));
+  about += target_list(row) + fmt::format("<p class=\"measured\"><code>{}</code></p>", to_html(row.row->id));
   return fmt::format("<article id=\"{}\"><div class=\"about\">{}</div><div class=\"shown\">{}{}</div></article>\n", anchor_of(*row.row), about, shown,
                      series_table(row, palette, shown.empty()));
 }
@@ -218,7 +218,7 @@ std::string details(const RowView& row, const Palette& palette, nlohmann::json& 
 std::string groups(const RunView& view, const Palette& palette, nlohmann::json& data) {
   std::string text;
   for (const GroupView& group : view.groups) {
-    text += fmt::format("<h3>{}</h3>\n", escape(group.name));
+    text += fmt::format("<h3>{}</h3>\n", to_html(group.name));
     for (const RowView& row : group.rows) text += details(row, palette, data);
   }
   return text;
@@ -262,15 +262,15 @@ std::string to_html(const Run& run) {
                                       {"js", text_of(assets::page_js())},
                                       {"d3", text_of(assets::d3_js())},
                                       {"plot", text_of(assets::plot_js())},
-                                      {"licences", escape(fmt::format("D3\n\n{}\nObservable Plot\n\n{}\n{}", assets::d3_licence(),
-                                                                      assets::plot_licence(), assets::bundled_licences()))},
-                                      {"what", escape(kWhatItIs)},
-                                      {"provenance", escape(provenance_of(run))},
-                                      {"command", escape(run.command)},
+                                      {"licences", to_html(fmt::format("D3\n\n{}\nObservable Plot\n\n{}\n{}", assets::d3_licence(),
+                                                                       assets::plot_licence(), assets::bundled_licences()))},
+                                      {"what", to_html(kWhatItIs)},
+                                      {"provenance", to_html(provenance_of(run))},
+                                      {"command", to_html(run.command)},
                                       {"tiles", tiles(view, found)},
-                                      {"explain_cell", escape(kExplainCell)},
-                                      {"explain_roles", escape(kExplainRoles)},
-                                      {"explain_placement", escape(explain_placement(run))},
+                                      {"explain_cell", to_html(kExplainCell)},
+                                      {"explain_roles", to_html(kExplainRoles)},
+                                      {"explain_placement", to_html(explain_placement(run))},
                                       {"table", table(view, palette)},
                                       {"wins", list(found.wins, no_wins(view))},
                                       {"missed", list(found.missed, "Nothing.")},
