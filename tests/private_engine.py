@@ -32,7 +32,8 @@ class PrivateEngine:
         if self.process is not None:
             return
         (self.folder / "pid").unlink(missing_ok=True)
-        command = ["dockerd", "--data-root", self.folder / "data", "--exec-root", self.folder / "exec", "--pidfile", self.folder / "pid", "--host", f"unix://{self.socket}",
+        # In a network namespace of its own: with `--bridge none` an engine takes the machine's docker0 away, which is another engine's.
+        command = ["unshare", "--net", "dockerd", "--data-root", self.folder / "data", "--exec-root", self.folder / "exec", "--pidfile", self.folder / "pid", "--host", f"unix://{self.socket}",
                    "--bridge", "none", "--iptables=false", *more]
         with open(self.folder / "log", "ab") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
