@@ -146,5 +146,5 @@ class Probe(hawse.Node):
         for begin, end, name in list(arenas())[:1]:
             attempt("input arena: make the mapping writable", lambda: made_writable(begin, end))
             attempt("input arena: open again and write", lambda: opened_again(name, lambda fd: f"{os.pwrite(fd, b'x', 0)} byte written"))
-            attempt("input arena: open again and map writable", lambda: opened_again(name, lambda fd: mmap.mmap(fd, end - begin) and "mapped"))
+            attempt("input arena: open again and map writable", lambda: opened_again(name, lambda fd: mmap.mmap(fd, 0) and "mapped"))
             attempt("input arena: open again and cut off", lambda: opened_again(name, lambda fd: os.ftruncate(fd, 0) or "cut"))
