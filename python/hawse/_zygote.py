@@ -270,7 +270,6 @@ class _Zygote:
                 reply["code"] = os.WEXITSTATUS(status)
         self._control.send(reply)
 
-
     def _kill(self, number: int) -> None:
         process = self._nodes.get(number, 0)
         if process:

@@ -5,6 +5,7 @@
 #include "base/socket.hpp"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -120,6 +121,11 @@ PeerCredentials peer_of(int socket) {
   socklen_t length = sizeof credentials;
   if (::getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &credentials, &length) != 0) throw Error::from_errno("ask who a peer is", "");
   return {credentials.pid, credentials.uid, credentials.gid};
+}
+
+bool readable(int fd, int timeout_ms) noexcept {
+  pollfd one{fd, POLLIN, 0};
+  return ::poll(&one, 1, timeout_ms) > 0;
 }
 
 namespace {

@@ -37,6 +37,7 @@ UniqueFd listen_at(const std::string& path, unsigned mode);  // unlinks a stale 
 UniqueFd connect_to(const std::string& path);
 std::optional<UniqueFd> accept_from(int listener);           // nullopt: nobody is waiting
 PeerCredentials peer_of(int socket);
+bool readable(int fd, int timeout_ms) noexcept;              // of any descriptor; timeout_ms < 0: as long as it takes
 
 // Blocking send of one message; throws Error. false: the peer is gone (EPIPE, ECONNRESET).
 // With `dont_wait` a full socket throws Error too: a peer that doesn't read must not stop the sender.

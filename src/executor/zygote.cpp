@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "executor/zygote.hpp"
 
-#include <poll.h>
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -23,11 +22,6 @@ using nlohmann::json;
 namespace {
 
 constexpr int kAnswer_ms = 5000;  // a zygote that waits answers in well under a millisecond; one that doesn't in this time never will
-
-bool readable(int fd, int timeout_ms) noexcept {
-  pollfd one{fd, POLLIN, 0};
-  return ::poll(&one, 1, timeout_ms) > 0;
-}
 
 // A message of user code's process: an object, or null.
 json parsed(std::string_view text) {

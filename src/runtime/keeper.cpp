@@ -3,7 +3,6 @@
 // What the keeper is asked, the containers that wait, and how containers are made and removed. keeper_shared.cpp: those that several sessions have.
 #include "runtime/keeper.hpp"
 
-#include <poll.h>
 #include <signal.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
@@ -28,11 +27,6 @@ namespace {
 constexpr std::int64_t kRefillAfter_ns = 500'000'000;  // a start that was given one has the processor for itself first
 constexpr std::int64_t kIdle_ns = 2'000'000'000;
 constexpr std::int64_t kLongestPause_ns = 60'000'000'000;
-
-bool readable(int fd, std::int64_t timeout_ns) {
-  pollfd one{fd, POLLIN, 0};
-  return ::poll(&one, 1, static_cast<int>(timeout_ns / 1'000'000)) > 0;
-}
 
 }  // namespace
 
@@ -350,7 +344,7 @@ std::shared_ptr<Keeper::Kept> Keeper::made(const Recipe& recipe, unsigned number
   send_message(kept->zygote.get(), R"({"type":"reap","number":0,"sweep":false})");  // answered when the import is over
   while (plane::monotonic_ns() < end_ns) {
     interrupt_->check("start a container");
-    if (!readable(kept->zygote.get(), 100'000'000)) continue;
+    if (!readable(kept->zygote.get(), 100)) continue;
     const auto message = receive_message(kept->zygote.get(), true);
     const json said = message ? json::parse(message->text, nullptr, false) : json();
     if (said.is_object() && said.value("type", json()) == "reaped") return kept;

@@ -5,21 +5,14 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <random>
 
 #include "base/socket.hpp"
+#include "executor/container/join_point.hpp"
 #include "executor/process_id.hpp"
 #include "runtime/session.hpp"
 
 namespace hawse::runtime {
 namespace {
-
-std::string random_token() {
-  std::random_device random;
-  std::string token;
-  while (token.size() < 32) token += "0123456789abcdef"[random() % 16];
-  return token;
-}
 
 std::pair<UniqueFd, UniqueFd> make_pipe() {
   int ends[2];
@@ -108,13 +101,12 @@ void Session::launch(NodeRun& node) {
   try {
     if (kind != pipeline::ExecutorKind::thread) open_output(node);
     if (kind == pipeline::ExecutorKind::container) {
-      what.token = random_token();
       what.socket = folder_->path() / "socket";
       guard_->add("containers");
     }
     node.joins = !executors_.of(kind).takes_control(*node.spec);
     if (node.joins) {
-      node.token = what.token;
+      node.token = what.token = executor::random_token();
     } else {
       auto [ours, theirs] = socket_pair();
       node.control = std::move(ours);

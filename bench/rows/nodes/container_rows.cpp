@@ -25,6 +25,22 @@ SeriesSpec series(const std::string& key, const char* variant, const char* unit,
   return {.key = key, .variant = variant, .role = Role::ours, .unit = unit, .wait = wait, .payload = payload, .x = {}, .x_name = "", .phase_of = ""};
 }
 
+// The pipelines of a row that measures a process beside a container; null: that one can't be made.
+using Both = std::array<std::unique_ptr<LivePipeline>, 2>;
+
+Both both(Pass& pass, const std::function<std::unique_ptr<LivePipeline>(std::size_t)>& make) {
+  Both pipelines;
+  for (const std::size_t i : kStartOrder) pipelines[i] = made_for(pass, {kExecutors[i]}, [&] { return make(i); });
+  return pipelines;
+}
+
+void measure_in_turns(Pass& pass, const Both& pipelines, const json& request, std::size_t rounds) {
+  std::vector<std::function<void()>> calls;
+  for (std::size_t i = 0; i < 2; ++i)
+    if (pipelines[i]) calls.emplace_back([&, i] { pass.measure(kExecutors[i], [&] { return pipelines[i]->ask(request); }); });
+  for (std::size_t round = 0; round < rounds; ++round) pass.interleave(calls);
+}
+
 // ---- latency ----------------------------------------------------------------------------------------------------------------------
 
 // A pipeline that lives through the pass. The polling ones have a core for each end and look for far longer than a round trip takes, but are asleep soon after a burst.
@@ -102,17 +118,12 @@ RowSpec latency() {
 
 void measure_three_pythons(Pass& pass) {
   const std::string nodes = lay_out_nodes(pass.folder());
-  std::array<std::unique_ptr<LivePipeline>, 2> pipelines;
-  for (const std::size_t i : kStartOrder)
-    pipelines[i] = made_for(pass, {kExecutors[i]}, [&] {
-      auto pipeline = std::make_unique<LivePipeline>(nodes + "/three_pythons.yaml", std::map<std::string, std::string>{{"executor", kExecutors[i]}, {"spin", "0ns"}});
-      pipeline->ask({{"count", 50}, {"bytes", kMiB}});
-      return pipeline;
-    });
-  std::vector<std::function<void()>> calls;
-  for (std::size_t i = 0; i < 2; ++i)
-    if (pipelines[i]) calls.emplace_back([&, i] { pass.measure(kExecutors[i], [&] { return pipelines[i]->ask({{"count", pass.samples(100, 300)}, {"bytes", kMiB}}); }); });
-  for (std::size_t round = 0; round < pass.samples(2, 4); ++round) pass.interleave(calls);
+  const Both pipelines = both(pass, [&](std::size_t i) {
+    auto pipeline = std::make_unique<LivePipeline>(nodes + "/three_pythons.yaml", std::map<std::string, std::string>{{"executor", kExecutors[i]}, {"spin", "0ns"}});
+    pipeline->ask({{"count", 50}, {"bytes", kMiB}});
+    return pipeline;
+  });
+  measure_in_turns(pass, pipelines, {{"count", pass.samples(100, 300)}, {"bytes", kMiB}}, pass.samples(2, 4));
 }
 
 RowSpec three_pythons() {
@@ -139,18 +150,12 @@ RowSpec three_pythons() {
 void measure_throughput(Pass& pass) {
   const std::string nodes = lay_out_nodes(pass.folder());
   const json burst = {{"mode", "stream"}, {"count", kStreamFrames}, {"bytes", kMiB}};
-  std::array<std::unique_ptr<LivePipeline>, 2> pipelines;
-  for (const std::size_t i : kStartOrder) {
-    pipelines[i] = made_for(pass, {kExecutors[i]}, [&] {
-      auto pipeline = std::make_unique<LivePipeline>(nodes + "/hop.yaml", std::map<std::string, std::string>{{"executor", kExecutors[i]}});
-      pipeline->ask(burst);
-      return pipeline;
-    });
-  }
-  std::vector<std::function<void()>> calls;
-  for (std::size_t i = 0; i < 2; ++i)
-    if (pipelines[i]) calls.emplace_back([&, i] { pass.measure(kExecutors[i], [&] { return pipelines[i]->ask(burst); }); });
-  for (std::size_t round = 0; round < pass.samples(3, 6); ++round) pass.interleave(calls);
+  const Both pipelines = both(pass, [&](std::size_t i) {
+    auto pipeline = std::make_unique<LivePipeline>(nodes + "/hop.yaml", std::map<std::string, std::string>{{"executor", kExecutors[i]}});
+    pipeline->ask(burst);
+    return pipeline;
+  });
+  measure_in_turns(pass, pipelines, burst, pass.samples(3, 6));
 }
 
 // The row whose two series are a node's executors.
@@ -192,24 +197,18 @@ std::string host_python() {
 void measure_matmul(Pass& pass) {
   const std::string nodes = lay_out_nodes(pass.folder());
   const json burst = {{"size", 512}, {"count", pass.samples(5, 15)}};
-  std::array<std::unique_ptr<LivePipeline>, 2> pipelines;
   std::array<std::string, 2> numpy;
-  for (const std::size_t i : kStartOrder) {
-    pipelines[i] = made_for(pass, {kExecutors[i]}, [&] {
-      auto pipeline = std::make_unique<LivePipeline>(nodes + "/matmul.yaml", std::map<std::string, std::string>{{"executor", kExecutors[i]}, {"python", host_python()}});
-      const json about = pipeline->ask_json({{"about", true}});
-      numpy[i] = about.at("numpy");
-      pass.version(kExecutors[i], fmt::format("NumPy {}, Python {}", numpy[i], about.at("python").get<std::string>()));
-      pipeline->ask(burst);
-      return pipeline;
-    });
-  }
+  const Both pipelines = both(pass, [&](std::size_t i) {
+    auto pipeline = std::make_unique<LivePipeline>(nodes + "/matmul.yaml", std::map<std::string, std::string>{{"executor", kExecutors[i]}, {"python", host_python()}});
+    const json about = pipeline->ask_json({{"about", true}});
+    numpy[i] = about.at("numpy");
+    pass.version(kExecutors[i], fmt::format("NumPy {}, Python {}", numpy[i], about.at("python").get<std::string>()));
+    pipeline->ask(burst);
+    return pipeline;
+  });
   if (pipelines[0] && pipelines[1] && numpy[0] != numpy[1])
     throw Unavailable(fmt::format("the process has NumPy {} and the container {}: that is not the same work", numpy[0], numpy[1]));
-  std::vector<std::function<void()>> calls;
-  for (std::size_t i = 0; i < 2; ++i)
-    if (pipelines[i]) calls.emplace_back([&, i] { pass.measure(kExecutors[i], [&] { return pipelines[i]->ask(burst); }); });
-  for (std::size_t round = 0; round < pass.samples(2, 4); ++round) pass.interleave(calls);
+  measure_in_turns(pass, pipelines, burst, pass.samples(2, 4));
 }
 
 RowSpec matmul() {

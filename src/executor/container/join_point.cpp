@@ -17,17 +17,9 @@ using nlohmann::json;
 
 namespace {
 
-std::string make_token() {
-  std::random_device random;
-  std::string token;
-  while (token.size() < 32) token += "0123456789abcdef"[random() % 16];
-  return token;
-}
-
 bool says_join(int connection, const std::string& token) {
   try {
-    pollfd one{connection, POLLIN, 0};
-    if (::poll(&one, 1, 5000) <= 0) return false;
+    if (!readable(connection, 5000)) return false;
     const auto message = receive_message(connection, true);
     const json said = message ? json::parse(message->text, nullptr, false) : json();
     return said.is_object() && said.value("type", json()) == "join" && said.value("token", json()) == token;
@@ -38,7 +30,14 @@ bool says_join(int connection, const std::string& token) {
 
 }  // namespace
 
-JoinPoint::JoinPoint(std::filesystem::path socket) : socket_(std::move(socket)), token_(make_token()), listener_(listen_at(socket_, 0666)) {}
+std::string random_token() {
+  std::random_device random;
+  std::string token;
+  while (token.size() < 32) token += "0123456789abcdef"[random() % 16];
+  return token;
+}
+
+JoinPoint::JoinPoint(std::filesystem::path socket) : socket_(std::move(socket)), token_(random_token()), listener_(listen_at(socket_, 0666)) {}
 
 JoinPoint::~JoinPoint() {
   std::error_code gone;

@@ -12,6 +12,8 @@
 
 namespace hawse::executor {
 
+std::string random_token();  // what a container joins with: valid once, for one node
+
 class JoinPoint {
  public:
   explicit JoinPoint(std::filesystem::path socket);
