@@ -5,10 +5,11 @@
 Nothing of the file is imported or run: its packages may live elsewhere, and checking a manifest must not start anybody's code. So this sees
 what the text says, and leaves open ("any") what it doesn't. Runs on CPython 3.9 and later, with the standard library only.
 
-    {"nodes": {"Speech": SIGNATURE}, "other_classes": ["Helper"], "files": ["/abs/nodes.py", "/abs/helper.py"]}
+    {"nodes": {"Speech": SIGNATURE}, "other_classes": ["Helper"], "files": ["/abs/nodes.py", "/abs/helper.py"], "looked_at": ["/abs/nodes.py", ...]}
     {"error": {"file": "/abs/nodes.py", "line": 3, "column": 7, "message": "...", "hint": "..."}}
 
-SIGNATURE is described in pipeline.hpp. `files` are the file and what lies beside it that it imports: modules, and packages as a whole.
+SIGNATURE is described in pipeline.hpp. `files` are the file and what lies beside it that it imports: modules, and packages as a whole. `looked_at` is every path
+whose content, listing or absence the answer depends on.
 """
 import ast
 import json
@@ -101,6 +102,7 @@ class Files:
         self.modules = {}   # path: Module, of every Python file among them
         self.paths = []     # in the order they were found
         self.seen = set()
+        self.looked_at = {}  # path: True, in order
         self.main = self.add(path)
 
     def add(self, path):
@@ -111,6 +113,7 @@ class Files:
             self.paths.append(path)
         if len(self.paths) > MAX_FILES:
             raise Unreadable(self.paths[0], 1, 1, "it imports more than %d files beside it" % MAX_FILES, "give it a folder of its own")
+        self.looked_at[path] = True
         module = self.modules[path] = Module(path)
         for level, name, member in module.imports:
             for dotted in [name] + ([name + "." + member if name else member] if member else []):
@@ -129,20 +132,25 @@ class Files:
         if not dotted:
             return None
         first = os.path.join(base, dotted.split(".")[0])
-        if os.path.isfile(os.path.join(first, "__init__.py")):
+        if self.is_file(os.path.join(first, "__init__.py")):
             self.add_package(first)
         stem = os.path.join(base, *dotted.split("."))
         for path in (stem + ".py", os.path.join(stem, "__init__.py")):
-            if os.path.isfile(path):
+            if self.is_file(path):
                 self.add(path)
                 return path
         return None
+
+    def is_file(self, path):
+        self.looked_at[path] = True
+        return os.path.isfile(path)
 
     def add_package(self, folder):
         if folder in self.seen:
             return
         self.seen.add(folder)
         for here, folders, names in os.walk(folder):
+            self.looked_at[here] = True
             folders[:] = sorted(f for f in folders if f != "__pycache__" and not f.startswith("."))
             for name in sorted(names):
                 path = os.path.join(here, name)
@@ -530,7 +538,7 @@ def read(path):
             nodes[name] = read_signature(found)
         else:
             others.append(name)
-    return {"nodes": nodes, "other_classes": others, "files": files.paths}
+    return {"nodes": nodes, "other_classes": others, "files": files.paths, "looked_at": list(files.looked_at)}
 
 
 def main():

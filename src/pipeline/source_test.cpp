@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Python sources read by a real python3, and ELF files by our reader.
+#include <chrono>
 #include <cstdlib>
 #include <fstream>
+#include <thread>
 
 #include "base/files.hpp"
 #include "pipeline/elf.hpp"
@@ -19,7 +21,11 @@ using testing::UnorderedElementsAre;
 
 class Source : public testing::Test {
  protected:
-  void SetUp() override { ::setenv("HAWSE_RESOURCES", HAWSE_TEST_RESOURCES, 1); }
+  void SetUp() override { 
+    ::setenv("HAWSE_RESOURCES", HAWSE_TEST_RESOURCES, 1);
+    ::setenv("HAWSE_STATE", (folder_.path() / "state").c_str(), 1);
+  }
+  void TearDown() override { ::unsetenv("HAWSE_STATE"); }
 
   fs::path write(const std::string& name, const std::string& text) {
     const fs::path path = folder_.path() / name;
@@ -34,6 +40,52 @@ class Source : public testing::Test {
   ScopedDir folder_{fs::temp_directory_path(), "hawse-source-"};
   Surroundings around_ = real_surroundings({});
 };
+
+// Where nothing has changed for a while, the answer is what was kept: here one that no source gives.
+TEST_F(Source, is_not_read_again_while_nothing_of_it_has_changed) {
+  const std::string before = "import hawse, helper, pack.part\nclass N(hawse.Node):\n  def process(self, audio: hawse.Audio): ...\n";
+  const fs::path main = write("nodes.py", before);
+  write("pack/__init__.py", "");
+  write("pack/part.py", "");
+  const auto settle = [] { std::this_thread::sleep_for(std::chrono::milliseconds(150)); };
+  const auto input = [&] { return around_.read_python(main).nodes.at("N").inputs.at(0).name; };
+  const auto files = [&] { return around_.read_python(main).files.size(); };
+  const auto forge = [&] {
+    settle();
+    EXPECT_EQ(input(), "audio");
+    unsigned kept = 0;
+    for (const auto& entry : fs::directory_iterator(folder_.path() / "state/sources")) {
+      std::string text = read_file(entry.path());
+      for (std::size_t at = 0; (at = text.find("\"audio\"", at)) != std::string::npos;) text.replace(at, 7, "\"video\"");
+      std::ofstream(entry.path()) << text;
+      ++kept;
+    }
+    EXPECT_EQ(kept, 1u);
+    EXPECT_EQ(input(), "video");
+  };
+  EXPECT_EQ(input(), "audio");
+  EXPECT_FALSE(fs::exists(folder_.path() / "state/sources")) << "it has changed just now";
+  forge();
+  write("nodes.py", before + "#");
+  EXPECT_EQ(input(), "audio") << "another content";
+  forge();
+  write("other.py", "");
+  EXPECT_EQ(input(), "video") << "a file that nobody imports";
+  EXPECT_EQ(files(), 3u);
+  write("helper.py", "");
+  EXPECT_EQ(input(), "audio") << "a name that was looked for and not found";
+  EXPECT_EQ(files(), 4u);
+  forge();
+  write("pack/data.txt", "");
+  EXPECT_EQ(files(), 5u) << "a package comes along as a whole";
+  EXPECT_EQ(input(), "audio");
+  forge();
+  fs::remove(folder_.path() / "pack/part.py");
+  EXPECT_EQ(input(), "audio") << "a file that is gone";
+  forge();
+  for (const auto& entry : fs::directory_iterator(folder_.path() / "state/sources")) std::ofstream(entry.path()) << "{}";
+  EXPECT_EQ(input(), "audio") << "what is kept makes no sense";
+}
 
 std::vector<std::string> ports(const std::vector<Port>& list) {
   std::vector<std::string> words;

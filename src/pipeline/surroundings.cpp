@@ -8,6 +8,7 @@
 #include "base/subprocess.hpp"
 #include "pipeline/elf.hpp"
 #include "pipeline/pipeline.hpp"
+#include "pipeline/source_cache.hpp"
 #include "pipeline/value.hpp"
 
 namespace hawse::pipeline {
@@ -26,8 +27,7 @@ bool executable(const fs::path& path) {
 
 std::string interpreter() { return executable("/usr/bin/python3") ? "/usr/bin/python3" : "python3"; }
 
-PythonFile parse_answer(const fs::path& file, const std::string& text) {
-  const ordered_json answer = ordered_json::parse(text);
+PythonFile from_answer(const fs::path& file, const ordered_json& answer) {
   if (answer.contains("error")) {
     const ordered_json& error = answer["error"];
     throw ManifestError({{error.at("file").get<std::string>(),
@@ -44,15 +44,24 @@ PythonFile parse_answer(const fs::path& file, const std::string& text) {
 }
 
 PythonFile read_python(const fs::path& file) {
+  const fs::path reader = resources_dir() / "read_source.py";
+  const SourceCache cache(file, {interpreter(), reader});
+  try {
+    if (const auto answer = cache.find()) return from_answer(file, *answer);
+  } catch (const json::exception&) {  // not what this version writes: it is read again
+  }
   SpawnOptions options;
-  options.argv = {interpreter(), "-I", "-S", "-X", "utf8", (resources_dir() / "read_source.py").string(), file.string()};
+  options.argv = {interpreter(), "-I", "-S", "-X", "utf8", reader.string(), file.string()};
   options.env = current_environment();
   const RunResult result = run_to_end(std::move(options));
   if (result.status.signalled || result.status.value != 0)
     throw Error(ErrorCode::system, "read a Python source", "python3 could not read " + file.string() + ": " + result.err.substr(0, 2000),
                 "a python3 from 3.9 on must be on PATH");
   try {
-    return parse_answer(file, result.out);
+    const ordered_json answer = ordered_json::parse(result.out);
+    PythonFile found = from_answer(file, answer);
+    cache.keep(answer, answer.at("looked_at").get<std::vector<fs::path>>());
+    return found;
   } catch (const json::exception& error) {
     throw Error(ErrorCode::internal, "read a Python source", file.string() + ": " + error.what());
   }
