@@ -178,6 +178,7 @@ void Session::on_collected(NodeRun& node, const Ending& ending) {
   node.memory_peak_bytes = std::max({node.memory_peak_bytes, usage.memory_peak_bytes.value_or(0), ending.memory_peak_bytes.value_or(0)});
   node.control.reset();
   node.token.clear();  // whoever still comes with it comes too late
+  if (node.spec->executor == pipeline::ExecutorKind::container) work([gone = std::move(node.instance)]() mutable { gone.reset(); });  // what is told next needn't wait for the engine
   node.instance.reset();
   node.out.reset();
   node.err.reset();

@@ -205,7 +205,7 @@ Ending ContainerInstance::collect() {
   if (ending.kind == EndingKind::signalled && ending.value == SIGKILL && last.memory_kills > 0) ending.kind = EndingKind::out_of_memory;
   ending.memory_limit_bytes = memory_limit_bytes_;
   collected_ = ending;
-  remove();
+  if (ending.kind == EndingKind::lost) remove();  // it may run
   return ending;
 }
 

@@ -6,7 +6,7 @@
 // figures can still be read; where the whole container goes, a thread that holds the engine's `wait` sees it. Either makes ended_fd readable.
 // The engine says nothing about the node but this: where it is gone (or restarted, with its containers kept alive) the node goes on, the thread asks
 // again until it is back, and `notice` hears of both.
-// Owns the container: it is removed, by force, by collect() or at the latest by the destructor, and where the engine doesn't answer by `removals`. One that a
+// Owns the container: it is removed, by force, by the destructor, where it may still run by collect(), and where the engine doesn't answer by `removals`. One that a
 // keeper (warm.hpp) has lent is given back instead, by closing the connection to the keeper: that removes it, or lends it on.
 // Threading. exited(), gone() and kill() never wait for the engine; the others may for some seconds.
 #pragma once

@@ -121,9 +121,10 @@ TEST_F(Containers, a_nodes_end_is_known_with_its_code_and_leaves_nothing) {
   EXPECT_EQ(instance->collect().value, 5);
   EXPECT_EQ(runtime->out(), "out\n");
   EXPECT_EQ(runtime->err(), "err\n");
-  EXPECT_TRUE(engine->containers({{"hawse.session", session}}).empty());
   ASSERT_EQ(instance->phases_ns().size(), 2u);
   EXPECT_GT(instance->phases_ns()[0].second, 0);
+  instance.reset();
+  EXPECT_TRUE(engine->containers({{"hawse.session", session}}).empty());
 }
 
 TEST_F(Containers, the_engine_shows_every_restriction) {
