@@ -66,9 +66,9 @@ def engine_answers(engine: PrivateEngine) -> typing.Iterator[None]:
     assert engine.containers() == [], "left behind"
 
 
-def start(bench: Bench, engine: PrivateEngine, restart: dict[str, object] | None = None, **more: object) -> Watched:
+def start(bench: Bench, engine: PrivateEngine, restart: dict[str, object] | None = None, nodes: str = NODES, **more: object) -> Watched:
     """Two streams until the file `enough` is there: through a node in a container, and beside it through a process."""
-    bench.nodes(NODES)
+    bench.nodes(nodes)
     until = {"until": str(bench.folder / "enough")}
     boxed = {"node": "nodes.py:Pass", "executor": "container", "restart": restart or {"on": "never"}}
     bench.write({"nodes": {"numbers": {"node": "nodes.py:Numbers", "params": until}, "boxed": boxed, "boxed_out": {"node": "nodes.py:Collect"},
@@ -183,13 +183,36 @@ def test_a_stopped_engine_is_the_end_of_its_nodes_alone(bench: Bench, engine: Pr
     next_run(bench, engine)
 
 
-def test_a_node_that_dies_while_the_engine_hangs_is_started_again_when_that_goes_on(bench: Bench, engine: PrivateEngine) -> None:
-    run = start(bench, engine, AGAIN)
+def zygote_in(engine: PrivateEngine) -> int:
+    """Process 1's child in the one container there is."""
     (container,) = engine.containers()
-    init = int(engine.docker("inspect", "--format", "{{.State.Pid}}", container).stdout)
+    (zygote,) = children(int(engine.docker("inspect", "--format", "{{.State.Pid}}", container).stdout))
+    return zygote
+
+
+def test_a_node_that_dies_while_the_engine_hangs_is_forked_again_without_it(bench: Bench, engine: PrivateEngine) -> None:
+    run = start(bench, engine, AGAIN)
+    zygote = zygote_in(engine)
     engine.hang()
-    (node,) = children(init)
+    (node,) = (child for child in children(zygote) if os.getsid(child) == child)  # a spare is still in the zygote's session
     os.kill(node, signal.SIGKILL)
+    assert "signal 9" in run.until("failure", "boxed")["text"]
+    run.until("node", "boxed", state="running", attempt=2)
+    flows(run, "boxed_out")
+    engine.go_on()
+    enough(bench)
+    done = run.finish()
+    assert done.code == 0 and len(done.of("failure")) == 1
+    assert_all_came(done, "boxed", at_least_once=True)
+
+
+# The zygote; and where the module leaves threads running, the zygote that has become the node itself.
+@pytest.mark.parametrize("nodes", [NODES, NODES + "    import threading\n    threading.Thread(target=time.sleep, args=(1e6,), daemon=True).start()\n"], ids=["zygote", "became the node"])
+def test_a_node_that_dies_while_the_engine_hangs_is_started_again_when_that_goes_on(bench: Bench, engine: PrivateEngine, nodes: str) -> None:
+    run = start(bench, engine, AGAIN, nodes)
+    zygote = zygote_in(engine)
+    engine.hang()
+    os.kill(zygote, signal.SIGKILL)
     assert "signal 9" in run.until("failure", "boxed")["text"]
     run.until("notice", "boxed", text="waits for its engine")
     flows(run, "native_out")

@@ -505,6 +505,25 @@ TEST(Host, gives_back_frames_that_are_dropped_in_another_thread_or_after_the_end
   EXPECT_EQ(number_in(survivor), 100u);
 }
 
+TEST(Host, shows_a_sign_of_life_in_work_that_takes_long) {
+  TestSupervisor runtime;
+  std::atomic<std::uint64_t> at_first = 0, later = 0;
+  const auto source = runtime.add("source", counting(1));
+  std::size_t works = 0;
+  works = runtime.add("works", scripted([&](Scripted& node) {
+    node.on_process = [&](Scripted& self, const Input&) {
+      at_first = runtime.page(works).since_ns.load();
+      std::this_thread::sleep_for(std::chrono::milliseconds(2));
+      self.context().alive();
+      later = runtime.page(works).since_ns.load();
+    };
+  }));
+  runtime.connect(source, "out", works, "in");
+  runtime.start();
+  EXPECT_EQ(runtime.wait(works), 0);
+  EXPECT_GE(later, at_first + 2'000'000);
+}
+
 TEST(Host, filters_its_log_and_shortens_what_is_too_long_for_a_message) {
   TestSupervisor runtime;
   const auto node = runtime.add("node", scripted([](Scripted& scripted_node) {
