@@ -43,6 +43,11 @@ def containers(*states: str) -> list[str]:
     return subprocess.run(["docker", "ps", "-aq", "--no-trunc", "--filter", "label=hawse.session=warm", *filters], capture_output=True, text=True).stdout.split()
 
 
+def where(line: dict[str, typing.Any]) -> list[str]:
+    """Ids of the containers that wait, as `docker ps` shows them."""
+    return [one.removeprefix("container ") for one in line["where"]]
+
+
 def wait_for(what: typing.Callable[[], object], why: str) -> None:
     end = time.monotonic() + 120  # a watchdog
     while not what():
@@ -193,26 +198,26 @@ def test_what_is_warm_is_given_out_once_and_refilled_and_a_run_makes_no_containe
     assert "1 container started and waiting" in hawse("warm", bench.pipeline).stderr
     (line,) = kept()
     assert (line["waiting"], line["wanted"], line["lent"]) == (1, 1, 0)
-    waited, warm_ns = line["containers"], time.monotonic_ns()
+    waited, warm_ns = where(line), time.monotonic_ns()
     run = bench.run_ok()
     (start,) = said(run)
     assert [start["host"]] == waited and start["imported_at"] < warm_ns, "it was started and imported before the run"
     assert "create" not in run.node("node")["phases_ms"] and "fork" in run.node("node")["phases_ms"]
     wait_for(lambda: kept()[0]["waiting"] == 1, "another one waits")
-    assert kept()[0]["containers"] != waited
+    assert where(kept()[0]) != waited
     wait_for(lambda: waited[0] not in str(containers()), "the one that was used is gone")
-    assert "1 container that waited is removed" in hawse("warm", "--stop", bench.pipeline).stdout
+    assert "1 that waited is ended" in hawse("warm", "--stop", bench.pipeline).stdout
     assert kept() == [] and containers() == []
 
 
 def test_what_waits_is_thrown_away_when_the_code_changes(bench: Bench) -> None:
     one(bench, SAYS)
     hawse("warm", bench.pipeline)
-    before = kept()[0]["containers"]
+    before = where(kept()[0])
     bench.nodes(SAYS.replace('"pid": os.getpid()', '"pid": "new"'))
     (start,) = said(bench.run_ok())
     assert start["pid"] == "new" and start["host"] not in before
-    wait_for(lambda: kept()[0]["waiting"] == 1 and kept()[0]["containers"] != before, "one of the new code waits")
+    wait_for(lambda: kept()[0]["waiting"] == 1 and where(kept()[0]) != before, "one of the new code waits")
     (start,) = said(bench.run_ok())
     assert start["pid"] == "new"
 
@@ -224,7 +229,7 @@ def test_two_pipelines_alike_in_everything_never_have_the_same_container(bench: 
     other.write_text(bench.pipeline.read_text())
     (start,) = said(bench.run_ok(pipeline=other))
     (line,) = kept()
-    assert line["pipeline"] == str(bench.pipeline) and line["waiting"] == 1 and start["host"] not in line["containers"]
+    assert line["pipeline"] == str(bench.pipeline) and line["waiting"] == 1 and start["host"] not in where(line)
 
 
 def test_a_pool_fills_by_itself_and_a_limit_is_told_of_a_warm_node(bench: Bench) -> None:
@@ -292,7 +297,7 @@ def endless(bench: Bench, **more: object) -> Bench:
 def test_a_killed_session_leaves_nothing_of_the_warm_container_that_it_had(bench: Bench) -> None:
     endless(bench)
     hawse("warm", bench.pipeline)
-    (had,) = kept()[0]["containers"]
+    (had,) = where(kept()[0])
     going = Going(bench)
     assert going.host == had and kept()[0]["lent"] == 1
     going.kill()
@@ -302,7 +307,7 @@ def test_a_killed_session_leaves_nothing_of_the_warm_container_that_it_had(bench
 def test_a_killed_keeper_takes_what_waited_along(bench: Bench) -> None:
     one(bench, SAYS)
     hawse("warm", bench.pipeline)
-    (had,) = kept()[0]["containers"]
+    (had,) = where(kept()[0])
     keeper = int((RUN_DIR / "keeper" / "owner").read_text().split()[0])
     os.kill(keeper, signal.SIGKILL)
     wait_for(lambda: not pathlib.Path(f"/proc/{keeper}").exists(), "it is dead")

@@ -256,6 +256,8 @@ class _Zygote:
 
     def _reap(self, number: int) -> None:
         reply: dict[str, Any] = {"type": "reaped", "number": number}
+        if self._threads:
+            reply["threads"] = self._threads
         process = self._nodes.pop(number, 0)
         if process:
             try:

@@ -26,7 +26,7 @@
 #include "cli/commands.hpp"
 #include "executor/cgroup.hpp"
 #include "executor/container/engine.hpp"
-#include "executor/container/warm.hpp"
+#include "executor/warm.hpp"
 #include "executor/python/interpreter.hpp"
 #include "executor/python/uv.hpp"
 
@@ -94,12 +94,12 @@ Line engine() {
 // What waits takes memory, and its owner runs in the background.
 Line warm() {
   unsigned waiting = 0, others = 0;
-  for (const auto& line : executor::warm_containers()) {
+  for (const auto& line : executor::all_kept()) {
     waiting += line.value("waiting", 0u);
     others += line.contains("sessions") ? 1 : line.value("lent", 0u);
   }
-  if (!executor::keeper_runs()) return {"warm containers", true, false, "none, no keeper runs"};
-  return {"warm containers", true, false,
+  if (!executor::keeper_runs()) return {"kept warm", true, false, "nothing, no keeper runs"};
+  return {"kept warm", true, false,
           fmt::format("{} waiting, {} in use (hawse warm --ls; log: {})", waiting, others, executor::keeper_log().string())};
 }
 

@@ -101,7 +101,7 @@ class Instance {
   virtual int started_fd() const noexcept { return -1; }
   virtual void started() {}
   virtual int ended_fd() const noexcept = 0;  // readable once it has ended
-  virtual Ending collect() = 0;               // after ended_fd; reaps and removes
+  virtual Ending collect() = 0;               // after ended_fd; reaps. Nothing of it runs any more
   virtual void kill() noexcept = 0;           // all of it, at once
   virtual void abort() noexcept {}            // SIGABRT to the node itself, upon which a Python one says where it stands and ends; kill() is for what doesn't
   virtual Usage usage() const noexcept = 0;   // after collect(): the last that could be seen

@@ -3,8 +3,8 @@
 // Executor `process`: a Python node, a C++ program or a stock node as a process of its own, in its own session, with its socket as descriptor 3.
 // Limits: a cgroup (v2, else v1) where one can be made, else rlimits; limits_by() says which.
 //
-// A Python node that isn't the only one of its kind, or may be started again, is forked from a zygote (zygote.hpp): one for each interpreter,
-// packages, module, environment and memory limit. Elsewhere a zygote would only be one process more.
+// A Python node that isn't the only one of its kind, may be started again, or is kept warm (warm.hpp), is forked from a zygote (zygote.hpp): one for each
+// interpreter, packages, module, environment and memory limit. Elsewhere a zygote would only be one process more.
 #include <signal.h>
 #include <sys/resource.h>
 
@@ -15,9 +15,11 @@
 
 #include "base/error.hpp"
 #include "base/files.hpp"
+#include "base/socket.hpp"
 #include "base/subprocess.hpp"
 #include "executor/cgroup.hpp"
 #include "executor/executor.hpp"
+#include "executor/process_command.hpp"
 #include "executor/process_id.hpp"
 #include "executor/process_usage.hpp"
 #include "executor/process_zygote.hpp"
@@ -247,13 +249,13 @@ class ProcessExecutor : public Executor {
     auto group = std::make_unique<Group>(launch);
     const auto kind = may_fork(*launch.node) ? kinds_.find(kind_of(*launch.node)) : kinds_.end();
     // rlimits hold from a process's first moment or not at all.
-    if (kind == kinds_.end() || kind->second.starts < 2 || kind->second.has_threads || group->any_rlimits()) return start_alone(launch, std::move(group));
+    if (kind == kinds_.end() || kind->second.has_threads || group->any_rlimits()) return start_alone(launch, std::move(group));
     Kind& kin = kind->second;
-    if (!kin.zygote || !kin.zygote->usable()) {
-      SpawnOptions options = spawn_options(launch);
-      options.argv.emplace_back("zygote");
-      kin.zygote = start_zygote(std::move(options), launch.session + "-zygote." + std::to_string(++zygotes_), launch.node->limits, *launch.prepared,
-                                kin.restarts);
+    if (kin.zygote && !kin.zygote->usable()) kin.zygote.reset();
+    if (!kin.zygote) kin.zygote = kept_zygote(launch);
+    if (!kin.zygote) {
+      if (kin.starts < 2) return start_alone(launch, std::move(group));
+      kin.zygote = new_zygote(launch, kin.restarts);
     }
     return std::make_unique<ForkedInstance>(kin.zygote, std::move(launch), std::move(group), [this, &kin](Launch again, std::unique_ptr<Group> its, const auto& threads) {
       kin.zygote.reset();
@@ -284,10 +286,20 @@ class ProcessExecutor : public Executor {
     return nlohmann::json{node.python.version, node.packages, node.source_file.string(), node.module, node.env, node.limits.own_memory_bytes().value_or(0), written}.dump();
   }
 
+  std::shared_ptr<Zygote> kept_zygote(const Launch& launch) {
+    if (launch.node->pool == 0 && !is_kept(*launch.node)) return nullptr;
+    auto lent = take_or_keep(*launch.node, process_recipe(*launch.node, *launch.prepared), launch.attempt, making_.interrupt.get());
+    return lent ? lent_zygote(std::move(*lent)) : nullptr;
+  }
+
+  std::shared_ptr<Zygote> new_zygote(const Launch& launch, bool spare) {
+    auto made = start_zygote(spawn_options(launch), launch.session + "-zygote." + std::to_string(++zygotes_), launch.node->limits.own_memory_bytes());
+    send_message(made.socket.get(), Zygote::import_message(*launch.prepared, spare, false).dump());
+    return std::make_shared<Zygote>(std::move(made.home), std::move(made.socket));
+  }
+
   static SpawnOptions spawn_options(const Launch& launch) {
-    SpawnOptions options;
-    options.argv = command(*launch.node, *launch.prepared);
-    options.env = environment(*launch.node);
+    SpawnOptions options = process_command(*launch.node, *launch.prepared);
     options.fds = {{launch.control.get(), 3}};
     options.stdout_fd = launch.out.get();
     options.stderr_fd = launch.err.get();
@@ -296,28 +308,6 @@ class ProcessExecutor : public Executor {
 
   static std::unique_ptr<Instance> start_alone(const Launch& launch, std::unique_ptr<Group> group) {
     return std::make_unique<ProcessInstance>(spawn_options(launch), std::move(group));
-  }
-
-  static std::vector<std::string> command(const pipeline::Node& node, const Prepared& prepared) {
-    switch (node.kind) {
-      case pipeline::NodeKind::stock: return {(resources_dir() / "hawse-node").string(), node.stock};
-      case pipeline::NodeKind::program: return {node.source_file.string()};
-      case pipeline::NodeKind::python: break;
-    }
-    return {prepared.interpreter.string(), "-I", "-u", "-B", (resources_dir() / "python/hawse/_main.py").string()};
-  }
-
-  // What a program needs to find its way, and what the manifest gives; no secrets that happen to be in the user's environment.
-  static std::map<std::string, std::string> environment(const pipeline::Node& node) {
-    std::map<std::string, std::string> env = {{"HAWSE_FD", "3"}};
-    for (const auto& [name, value] : current_environment()) {
-      const bool wanted = name == "PATH" || name == "HOME" || name == "USER" || name == "LOGNAME" || name == "SHELL" || name == "LANG" || name == "TZ" ||
-                          name == "TMPDIR" || name == "LD_LIBRARY_PATH" || name.starts_with("LC_") || name.starts_with("XDG_") || name.starts_with("CUDA_") ||
-                          name.starts_with("NVIDIA_") || name == "HAWSE_RESOURCES";
-      if (wanted) env[name] = value;
-    }
-    for (const auto& [name, value] : node.env) env[name] = value;
-    return env;
   }
 
   const Making making_;

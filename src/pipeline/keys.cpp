@@ -114,8 +114,8 @@ Section node_section() {
                .example = "false"},
               {.name = "pool",
                .type = KeyType::integer,
-               .doc = "How many containers are kept started, with the module imported, and waiting for this Python node: each is given out once, and "
-                      "another one made in the background.",
+               .doc = "How many processes, or containers, are kept started, with the module imported, and waiting for this Python node: each is given "
+                      "out once, and another one made in the background.",
                .fallback = 0,
                .minimum = 0,
                .maximum = 64,

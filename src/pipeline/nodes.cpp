@@ -111,7 +111,7 @@ void check_executor(const Node& node, Position at, bool by_flag, Context& contex
   by_flag ? context.findings.add_flag("--executor: " + what, hint) : context.findings.add(at, what, hint);
 }
 
-// Containers that wait or are shared hold a process that forks the node.
+// What waits or is shared is a process that forks the node.
 void check_warm(const Node& node, const Fields& fields, const std::string& where, Findings& findings) {
   for (const auto& [key, wanted] : {std::pair{"pool", node.pool > 0}, std::pair{"share", node.share}}) {
     if (!wanted) continue;
@@ -119,13 +119,16 @@ void check_warm(const Node& node, const Fields& fields, const std::string& where
       findings.add(fields.at(key),
                    std::string(key) + ": has no meaning for " + where + ": it is " + (node.kind == NodeKind::stock ? "a stock node" : "a program") +
                        ", written in C++",
-                   "remove it: it is for Python nodes in containers");
+                   "remove it: it is for Python nodes");
     } else if (!node.fork) {
       findings.add(fields.at(key),
                    std::string(key) + ": and fork: false can't go together in " + where + ": what waits is a process that forks the node",
                    "remove one of them");
     }
   }
+  if (node.pool > 0 && node.executor == ExecutorKind::process && node.limits.file_bytes)
+    findings.add(fields.at("pool"), "pool: and limits: file: can't go together in " + where + " as a process: that limit holds from a process's first moment or not at all",
+                 "remove one of them, or executor: container");
   if (node.pool > 0 && node.share)
     findings.add(fields.at("pool"), "pool: has no meaning beside share: true in " + where + ": there is but one container", "remove one of them");
 }
@@ -145,7 +148,6 @@ void take_along(Node* node, bool has_container, bool has_python) {
   if (!node->container.image.empty()) aside.push_back("image " + node->container.image);
   if (!node->container.apt.empty()) aside.push_back("Debian packages " + join(node->container.apt));
   if (!node->container.mounts.empty()) aside.push_back("mounts");
-  if (node->pool > 0) aside.push_back("a pool of them");
   if (node->share) aside.push_back("sharing one");
   if (!aside.empty())
     node->note = "as a " + std::string(to_string(node->executor)) + " it runs without what container: says about " + join(aside, "; ");

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What the keeper is asked, the containers that wait, and how containers are made and removed. keeper_shared.cpp: those that several sessions have.
+// What the keeper is asked, what waits, and how it is made and ended. keeper_shared.cpp: containers that several sessions have.
 #include "runtime/keeper.hpp"
 
 #include <signal.h>
@@ -14,8 +14,10 @@
 #include "base/files.hpp"
 #include "base/socket.hpp"
 #include "executor/container/container_spec.hpp"
+#include "executor/container/container_zygote.hpp"
 #include "executor/container/join_point.hpp"
 #include "executor/container/ownership.hpp"
+#include "executor/process_zygote.hpp"
 #include "plane/port.hpp"
 
 namespace hawse::runtime {
@@ -86,7 +88,7 @@ void Keeper::on_request(Control::Client& client, const json& request) {
     else if (type == "warm")
       list(client);
     else
-      client.fail("a keeper of warm containers knows no '" + type + "'");
+      client.fail("a keeper knows no '" + type + "'");
   } catch (const json::exception&) {
     client.fail("a recipe that makes no sense");
   }
@@ -128,7 +130,7 @@ void Keeper::take(Control::Client& client, const json& request) {
   Place& place = place_of(slot);
   set_recipe(place, std::move(recipe));
   place.by_manifest = count;
-  while (!place.waiting.empty() && readable(place.waiting.front()->container->ended_fd(), 0)) {  // its watch hasn't been called yet
+  while (!place.waiting.empty() && readable(place.waiting.front()->home->ended_fd(), 0)) {  // its watch hasn't been called yet
     drop(std::move(place.waiting.front()));
     place.waiting.pop_front();
   }
@@ -149,7 +151,7 @@ void Keeper::take(Control::Client& client, const json& request) {
     auto back = lent_.extract(id);
     drop(std::move(back.mapped().kept));
   });
-  client.send({{"type", "container"}, {"id", lent.kept->container->id()}, {"init", lent.kept->init}, {"shared", false}},
+  client.send({{"type", "lent"}, {"container", lent.kept->container}, {"pid", lent.kept->pid}, {"shared", false}},
               {lent.kept->zygote.get(), theirs.get()});
   lent.kept->zygote.reset();
   fill_later(slot, kRefillAfter_ns);
@@ -182,22 +184,21 @@ void Keeper::list(Control::Client& client) {
   for (const auto& [slot, place] : places_) lent.try_emplace(slot, 0);
   for (const auto& [slot, count] : lent) {
     json line = {{"type", "warm"}, {"pipeline", slot.first},     {"node", slot.second}, {"lent", count}, {"waiting", 0}, {"making", 0},
-                 {"wanted", 0},    {"containers", json::array()}};
+                 {"wanted", 0},    {"where", json::array()}};
     if (const auto place = places_.find(slot); place != places_.end()) {
       line["waiting"] = place->second.waiting.size();
       line["making"] = place->second.making;
       line["wanted"] = place->second.wanted();
-      for (const auto& kept : place->second.waiting) line["containers"].push_back(kept->container->id().substr(0, 12));
+      for (const auto& kept : place->second.waiting) line["where"].push_back(kept->home->name());
       if (!place->second.error.empty()) line["error"] = place->second.error;
     }
     client.send(line);
   }
   for (const auto& [id, shared] : shared_) {
-    const std::string container = shared.kept ? shared.kept->container->id().substr(0, 12) : "";
     client.send({{"type", "warm"},
-                 {"node", shared.recipe.body["Labels"].value("hawse.node", "")},
+                 {"node", shared.recipe.container["Labels"].value("hawse.node", "")},
                  {"sessions", shared.views.size()},
-                 {"containers", {container}}});
+                 {"where", {shared.kept ? shared.kept->home->name() : ""}}});
   }
   client.end();
 }
@@ -266,13 +267,13 @@ void Keeper::on_made(const Slot& slot, const std::string& key, std::shared_ptr<K
   place.error.clear();
   Kept& one = *kept;
   place.waiting.push_back(std::move(kept));
-  one.ended = loop_.on_readable(one.container->ended_fd(), [this, slot, which = &one] {
+  one.ended = loop_.on_readable(one.home->ended_fd(), [this, slot, which = &one] {
     const auto place_of = places_.find(slot);
     if (place_of == places_.end()) return;
     auto& waiting = place_of->second.waiting;
     const auto dead = std::ranges::find_if(waiting, [&](const auto& each) { return each.get() == which; });
     if (dead == waiting.end()) return;
-    say(slot.first + ": " + slot.second + ": a container that waited has ended");
+    say(slot.first + ": " + slot.second + ": " + (*dead)->home->name() + ", which waited, has ended");
     drop(std::move(*dead));
     waiting.erase(dead);
     fill_later(slot, kRefillAfter_ns);
@@ -300,21 +301,34 @@ void Keeper::forget_if_unwanted(const Slot& slot) {
 // ---- making and removing ----------------------------------------------------------------------------------------------------
 
 void Keeper::make(const Recipe& recipe, OnMade then) {
-  work([this, recipe, number = ++last_container_, then = std::move(then)] {
-    std::shared_ptr<Kept> kept;
-    std::shared_ptr<Error> error;
+  const unsigned number = ++last_made_;
+  std::shared_ptr<Kept> process;
+  std::shared_ptr<Error> failed;
+  if (!recipe.process.is_null()) {
     try {
-      kept = made(recipe, number);
-    } catch (const Error& failed) {
-      error = std::make_shared<Error>(failed);
-    } catch (const std::exception& failed) {
-      error = std::make_shared<Error>(ErrorCode::internal, "start a container", failed.what());
+      auto started = executor::start_zygote(recipe, "keeper-zygote." + std::to_string(number), log_);
+      process = std::make_shared<Kept>(Kept{std::move(started.home), std::move(started.socket), started.pid, "", {}});
+    } catch (const Error& error) {
+      failed = std::make_shared<Error>(error);
     }
+  }
+  work([this, recipe, number, process, failed, then = std::move(then)] {
+    std::shared_ptr<Kept> kept = process;
+    std::shared_ptr<Error> error = failed;
+    try {
+      if (!kept && !error) kept = container_of(recipe, number);
+      if (kept) wait_until_imported(*kept, recipe);
+    } catch (const Error& thrown) {
+      error = std::make_shared<Error>(thrown);
+    } catch (const std::exception& thrown) {
+      error = std::make_shared<Error>(ErrorCode::internal, "keep a node warm", thrown.what());
+    }
+    if (error) kept.reset();
     loop_.post([kept, error, then] { then(kept, error.get()); });
   });
 }
 
-std::shared_ptr<Keeper::Kept> Keeper::made(const Recipe& recipe, unsigned number) {
+std::shared_ptr<Keeper::Kept> Keeper::container_of(const Recipe& recipe, unsigned number) {
   std::shared_ptr<const executor::Engine> engine;
   std::shared_ptr<executor::Removals> removals;
   {
@@ -327,38 +341,45 @@ std::shared_ptr<Keeper::Kept> Keeper::made(const Recipe& recipe, unsigned number
     removals = removals_;
   }
   executor::JoinPoint point(folder_ / ("join" + std::to_string(number)));
-  json body = recipe.body;
+  json body = recipe.container;
   for (const auto& [name, value] : executor::owner_labels("warm")) body["Labels"][name] = value;
   executor::set_join(body, point.socket(), point.token());
-  auto kept = std::make_shared<Kept>();
   const std::string name = "hawse-warm-" + std::to_string(::getpid()) + "-" + body["Labels"].value("hawse.node", "") + "-" + std::to_string(number);
-  kept->container = std::make_unique<executor::ContainerInstance>(engine, removals, name, body, std::nullopt, [this, name](const std::string& text) { say(name + ": " + text); });
-  const std::int64_t end_ns = plane::monotonic_ns() + recipe.timeout_ns;
-  kept->zygote = point.wait(kept->container->ended_fd(), recipe.timeout_ns, interrupt_.get());
-  if (!kept->zygote)
-    throw Error(ErrorCode::engine, "start a container", "it has ended before its node came to life: " + kept->container->collect().text,
+  auto container = std::make_unique<executor::ContainerInstance>(engine, removals, name, body, std::nullopt, [this, name](const std::string& text) { say(name + ": " + text); });
+  UniqueFd zygote = point.wait(container->ended_fd(), recipe.timeout_ns, interrupt_.get());
+  if (!zygote)
+    throw Error(ErrorCode::engine, "start a container", "it has ended before its node came to life: " + container->collect().text,
                 "run the pipeline without what is kept warm: it says more");
-  kept->init = peer_of(kept->zygote.get()).pid;
-  send_message(kept->zygote.get(), R"({"type":"streams"})", {log_, log_});
-  send_message(kept->zygote.get(), recipe.import.dump());
-  send_message(kept->zygote.get(), R"({"type":"reap","number":0,"sweep":false})");  // answered when the import is over
+  send_message(zygote.get(), R"({"type":"streams"})", {log_, log_});
+  const pid_t init = peer_of(zygote.get()).pid;
+  const std::string id = container->id();
+  return std::make_shared<Kept>(Kept{std::make_unique<executor::ContainerHome>(std::move(container), init), std::move(zygote), init, id, {}});
+}
+
+// `reap` is answered when the import is over.
+void Keeper::wait_until_imported(Kept& kept, const Recipe& recipe) {
+  const std::int64_t end_ns = plane::monotonic_ns() + recipe.timeout_ns;
+  send_message(kept.zygote.get(), recipe.import.dump());
+  send_message(kept.zygote.get(), R"({"type":"reap","number":0,"sweep":false})");
   while (plane::monotonic_ns() < end_ns) {
-    interrupt_->check("start a container");
-    if (!readable(kept->zygote.get(), 100)) continue;
-    const auto message = receive_message(kept->zygote.get(), true);
+    interrupt_->check("keep a node warm");
+    if (!readable(kept.zygote.get(), 100)) continue;
+    const auto message = receive_message(kept.zygote.get(), true);
     const json said = message ? json::parse(message->text, nullptr, false) : json();
-    if (said.is_object() && said.value("type", json()) == "reaped") return kept;
-    break;
+    if (!said.is_object() || said.value("type", json()) != "reaped") break;
+    if (recipe.process.is_null() || !said.contains("threads")) return;
+    throw Error(ErrorCode::environment, "keep a node warm", "its module leaves threads running when it is imported, and such a process can't be forked",
+                "executor: container can be kept warm all the same: its zygote is the node itself then");
   }
-  throw Error(ErrorCode::engine, "start a container", "the import of its node's module has ended it, or takes longer than start_timeout",
+  throw Error(ErrorCode::engine, "keep a node warm", "the import of its module has ended " + kept.home->name() + ", or takes longer than start_timeout",
               "what it printed is in " + executor::keeper_log().string());
 }
 
 void Keeper::drop(std::shared_ptr<Kept> kept, std::function<void()> then) {
   kept->ended.reset();
   kept->zygote.reset();
-  work([this, container = std::shared_ptr<executor::ContainerInstance>(std::move(kept->container)), then = std::move(then)]() mutable {
-    container.reset();
+  work([this, home = std::shared_ptr<executor::ZygoteHome>(std::move(kept->home)), then = std::move(then)]() mutable {
+    home.reset();
     if (!ending_)
       loop_.post([this, then] {
         if (then) then();

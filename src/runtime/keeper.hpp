@@ -1,17 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The keeper of warm containers: a process of its own for each user and run folder, started by whoever first wants one (executor/container/warm.hpp), and gone
-// when nothing is left to keep.
+// The keeper of what is warm: a process of its own for each user and run folder, started by whoever first wants one (executor/warm.hpp), and gone when nothing is
+// left to keep.
 //
-//   kept       containers that wait for a node of a pipeline: so many as its manifest (`pool`) or `hawse warm` asks for. One is lent once; another one is made
-//              in the background. What has another key than the recipe of now goes at once.
-//   lent       the session has the zygote's socket and one end of a pair; its hang-up, however the session ends, removes the container.
+//   kept       zygotes that wait for a node of a pipeline, each a process or in a container: so many as its manifest (`pool`) or `hawse warm` asks for. One is
+//              lent once; another one is made in the background. What has another key than the recipe of now goes at once.
+//   lent       the session has the zygote's socket and one end of a pair; its hang-up, however the session ends, ends the process or removes the container.
 //   shared     one container for all sessions whose recipe has its key. Each has a socket of its own, and this passes on what it says to the zygote: `fork`,
 //              `reap`, `kill`, with numbers that differ. Whoever hangs up has his nodes killed; the last one takes the container along.
 //
-// Ownership. It owns every container that it made, lent and shared ones included, and is named as their owner in their labels: if it is killed, the next start of a
-//            session sweeps them.
-// Threading. The loop's thread; workers make and remove containers and post their results.
+// Ownership. It owns all that it made, lent and shared ones included. If it is killed, its processes end with it; containers, which name it as their owner in
+//            their labels, are swept by the next start of a session.
+// Threading. The loop's thread starts processes (they end with the thread that started them); workers make containers, wait for what is imported, remove, and
+//            post their results.
 // Trust.     Whoever asks is its own user or root (control.hpp). What a zygote says is user code's word, and is passed on to sessions, which check it.
 #pragma once
 
@@ -26,8 +27,10 @@
 #include <thread>
 #include <vector>
 
-#include "executor/container/container_instance.hpp"
-#include "executor/container/warm.hpp"
+#include "executor/container/engine.hpp"
+#include "executor/container/removals.hpp"
+#include "executor/warm.hpp"
+#include "executor/zygote.hpp"
 #include "runtime/control.hpp"
 #include "runtime/loop.hpp"
 
@@ -37,16 +40,17 @@ class Keeper {
  public:
   // folder: its own; log: open for appending, also what modules print as they are imported.
   Keeper(std::filesystem::path folder, int log);
-  ~Keeper();   // removes all containers
+  ~Keeper();   // ends all of them
   void run();  // until nothing is left to keep, or SIGTERM
 
  private:
   using json = nlohmann::json;
 
   struct Kept {
-    std::unique_ptr<executor::ContainerInstance> container;
+    std::unique_ptr<executor::ZygoteHome> home;
     UniqueFd zygote;
-    pid_t init = 0;
+    pid_t pid = 0;          // as Lent::pid
+    std::string container;  // its id
     Loop::Handle ended;
   };
   using Asking = std::vector<Control::Client*>;  // taken out when they have gone
@@ -111,7 +115,9 @@ class Keeper {
   // both
   using OnMade = std::function<void(std::shared_ptr<Kept>, const Error*)>;
   void make(const executor::Recipe&, OnMade);
-  std::shared_ptr<Kept> made(const executor::Recipe&, unsigned number);  // in a worker
+  // In a worker. They throw Error.
+  std::shared_ptr<Kept> container_of(const executor::Recipe&, unsigned number);
+  void wait_until_imported(Kept&, const executor::Recipe&);
   void drop(std::shared_ptr<Kept>, std::function<void()> then = nullptr);
   void work(std::function<void()>);
   void look_whether_idle();
@@ -130,7 +136,7 @@ class Keeper {
   std::map<std::uint64_t, Lent> lent_;
   std::map<std::uint64_t, Shared> shared_;
   std::uint64_t last_id_ = 0;
-  unsigned last_container_ = 0;
+  unsigned last_made_ = 0;
   std::list<std::thread> workers_;
   std::atomic<bool> ending_ = false;
   std::unique_ptr<Control> control_;

@@ -31,7 +31,7 @@ UniqueFd lock_in(const fs::path& folder) {
     fs::permissions(folder, fs::perms::owner_all);
     UniqueFd fd(::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
     if (!fd && errno == ENOENT) continue;  // another one has just ended, and its folder with it
-    if (!fd) throw Error::from_errno("keep containers warm", file.string());
+    if (!fd) throw Error::from_errno("keep nodes warm", file.string());
     if (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) return {};
     struct stat here {
     }, ours{};
@@ -44,7 +44,7 @@ UniqueFd open_log() {
   std::error_code absent;
   const bool long_one = fs::exists(file, absent) && fs::file_size(file, absent) > kLogBytes;
   UniqueFd log(::open(file.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | (long_one ? O_TRUNC : 0), 0600));
-  if (!log) throw Error::from_errno("keep containers warm", file.string());
+  if (!log) throw Error::from_errno("keep nodes warm", file.string());
   return log;
 }
 
@@ -67,9 +67,9 @@ int start() {
   if (!lock) return 0;
   const UniqueFd log = open_log();
   int ready[2];
-  if (::pipe2(ready, O_CLOEXEC) != 0) throw Error::from_errno("keep containers warm", "pipe");
+  if (::pipe2(ready, O_CLOEXEC) != 0) throw Error::from_errno("keep nodes warm", "pipe");
   const pid_t child = ::fork();
-  if (child < 0) throw Error::from_errno("keep containers warm", "fork");
+  if (child < 0) throw Error::from_errno("keep nodes warm", "fork");
   if (child > 0) {
     ::close(ready[1]);
     char byte = 0;

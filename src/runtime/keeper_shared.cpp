@@ -71,7 +71,7 @@ void Keeper::give_view(std::uint64_t id, Control::Client& client) {
   View& one = shared.views[view];
   one.session = std::move(ours);
   one.watch = loop_.on_readable(one.session.get(), [this, id, view] { on_view(id, view); });
-  client.send({{"type", "container"}, {"id", shared.kept->container->id()}, {"init", shared.kept->init}, {"shared", true}}, {theirs.get()});
+  client.send({{"type", "lent"}, {"container", shared.kept->container}, {"pid", shared.kept->pid}, {"shared", true}}, {theirs.get()});
 }
 
 // What a session says to the zygote.

@@ -11,7 +11,8 @@
 #include "bench/rows/life/processes.hpp"
 #include "bench/rows/life/row_parts.hpp"
 #include "executor/container/ownership.hpp"
-#include "executor/container/warm.hpp"
+#include "executor/container/container_spec.hpp"
+#include "executor/warm.hpp"
 
 namespace hawse::bench::life {
 namespace {
@@ -122,7 +123,7 @@ void measure(Pass& pass) {
   pass.interleave({[&] { measure_node(pass, bare, samples); },
                    [&] {
                      pass.measure(kWarm, [&] {
-                       return repeated(samples, [&] { return warm_start(bare, executor::recipe_of(*bare.find("node"), prepared)); });
+                       return repeated(samples, [&] { return warm_start(bare, executor::container_recipe(*bare.find("node"), prepared)); });
                      });
                    },
                    [&] { pass.measure(kEngine, [&] { return repeated(samples, [&] { return engine_true(*engine, image, number++); }); }); },

@@ -94,7 +94,7 @@ TEST(LifeRows, time_a_session_and_the_first_frame_of_a_command) {
   EXPECT_GT(figure(measured("start/executor-native"), "session"), 0);
   const Row row = measured("start/first-frame");
   EXPECT_GT(figure(row, "cold"), 0);
-  EXPECT_THAT(why_missing(row, "warm"), HasSubstr("zygote"));
+  EXPECT_GT(figure(row, "warm"), 0);
 }
 
 TEST(LifeRows, time_nodes_as_processes_beside_what_the_machine_needs) {

@@ -55,7 +55,6 @@ inline RowSpec row(std::string id, std::string group, std::string title, std::st
 
 inline constexpr const char* kStartUp = "Start-up";
 inline constexpr const char* kGrowth = "Growth";
-inline constexpr const char* kNoWarmRun = "a process's zygote lives as long as its run: only containers are kept warm between runs";
 
 // The engine, or the reason why rows with containers have no figure.
 std::shared_ptr<const executor::Engine> engine_or_unavailable();

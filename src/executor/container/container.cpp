@@ -21,9 +21,9 @@
 #include "executor/container/join_point.hpp"
 #include "executor/container/ownership.hpp"
 #include "executor/container/source_build.hpp"
-#include "executor/container/warm.hpp"
 #include "executor/executor.hpp"
 #include "executor/python/packages.hpp"
+#include "executor/warm.hpp"
 #include "plane/port.hpp"
 
 namespace hawse::executor {
@@ -200,7 +200,7 @@ bool ContainerExecutor::takes_control(const Node& node) {
 
 // In the container that the last start was in; else in one that waits; else in a new one.
 std::unique_ptr<Instance> ContainerExecutor::launch_forked(Launch launch) {
-  const Recipe recipe = recipe_of(*launch.node, *launch.prepared);
+  const Recipe recipe = container_recipe(*launch.node, *launch.prepared);
   std::shared_ptr<ContainerZygote> last;
   {
     const std::lock_guard lock(mutex_);
@@ -210,8 +210,7 @@ std::unique_ptr<Instance> ContainerExecutor::launch_forked(Launch launch) {
   last.reset();
   let_go(launch.node->id);
   if (launch.node->share) return launch_in_lent(std::move(launch), recipe, join_shared(recipe, making_.interrupt.get()));
-  if (auto lent = take_warm(*launch.node, recipe)) return launch_in_lent(std::move(launch), recipe, std::move(*lent));
-  if (launch.node->pool > 0 && launch.attempt == 1) keep_warm(*launch.node, recipe, launch.node->pool, false, making_.interrupt.get());
+  if (auto lent = take_or_keep(*launch.node, recipe, launch.attempt, making_.interrupt.get())) return launch_in_lent(std::move(launch), recipe, std::move(*lent));
   return launch_in_new(std::move(launch), recipe);
 }
 
@@ -222,7 +221,7 @@ std::unique_ptr<Instance> ContainerExecutor::launch_in_new(Launch launch, const 
     number = ++joins_;
   }
   JoinPoint point(launch.socket.parent_path() / ("join" + std::to_string(number)));
-  json body = recipe.body;
+  json body = recipe.container;
   body["Labels"] = labels_of(launch);
   set_join(body, point.socket(), point.token());
   auto container = make_container(launch, body);
@@ -246,9 +245,9 @@ std::unique_ptr<Instance> ContainerExecutor::launch_in_lent(Launch launch, const
   taken->key = recipe.key;
   taken->shared = launch.node->share;
   const auto ready = engine();
-  auto container = std::make_unique<ContainerInstance>(ready, removals_, lent.id, lent.init, launch.node->limits.own_memory_bytes(), launch.notice,
+  auto container = std::make_unique<ContainerInstance>(ready, removals_, lent.container, lent.pid, launch.node->limits.own_memory_bytes(), launch.notice,
                                                        std::move(lent.keeper), taken->shared);
-  auto home = std::make_unique<ContainerHome>(std::move(container), lent.init);
+  auto home = std::make_unique<ContainerHome>(std::move(container), lent.pid);
   taken->home = home.get();
   taken->zygote = std::make_shared<Zygote>(std::move(home), std::move(lent.zygote));
   return fork_in(std::move(taken), std::move(launch));

@@ -1,8 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "executor/container/container_spec.hpp"
 
+#include <sys/stat.h>
+
 #include <cctype>
 #include <sstream>
+
+#include "base/files.hpp"
+#include "executor/container/image_sdk.hpp"
+#include "executor/zygote.hpp"
 
 namespace hawse::executor {
 
@@ -121,6 +127,22 @@ void set_join(json& body, const std::filesystem::path& socket, const std::string
     if (mount["Target"] == kSocketInside) mount["Source"] = socket.string();
   for (auto& variable : body["Env"])
     if (variable.get_ref<const std::string&>().starts_with("HAWSE_TOKEN=")) variable = "HAWSE_TOKEN=" + token;
+}
+
+Recipe container_recipe(const Node& node, const Prepared& prepared) {
+  Launch nowhere;
+  nowhere.node = &node;
+  nowhere.prepared = &prepared;
+  Recipe recipe;
+  recipe.container = create_body(nowhere, resources_dir(), image_sdk(prepared.image, resources_dir() / "python", state_dir()), {}, true);
+  recipe.import = Zygote::import_message(prepared, true, true);
+  struct stat init {};
+  ::stat((resources_dir() / "hawse-init").c_str(), &init);
+  recipe.key = key_of(node, {recipe.container, recipe.import, init.st_ino, init.st_mtim.tv_sec, init.st_mtim.tv_nsec});
+  recipe.container["Labels"] = Labels{{"hawse.node", node.id}};
+  if (!prepared.packages.empty()) recipe.container["Labels"]["hawse.packages"] = prepared.packages.filename().string();
+  recipe.timeout_ns = node.start_timeout_ns;
+  return recipe;
 }
 
 }  // namespace hawse::executor

@@ -9,6 +9,7 @@
 
 #include "executor/container/engine.hpp"
 #include "executor/executor.hpp"
+#include "executor/warm.hpp"
 
 namespace hawse::executor {
 
@@ -24,5 +25,7 @@ std::string container_name(const Launch&);                                      
 nlohmann::json create_body(const Launch&, const std::filesystem::path& resources, const std::filesystem::path& sdk, const Labels&,
                            bool zygote = false);
 void set_join(nlohmann::json& body, const std::filesystem::path& socket, const std::string& token);  // in place of Launch's
+
+Recipe container_recipe(const pipeline::Node&, const Prepared&);  // of the zygote that a node is forked from
 
 }  // namespace hawse::executor

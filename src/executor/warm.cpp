@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "executor/container/warm.hpp"
+#include "executor/warm.hpp"
 
 #include <poll.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <chrono>
@@ -13,9 +12,6 @@
 #include "base/files.hpp"
 #include "base/socket.hpp"
 #include "base/subprocess.hpp"
-#include "executor/container/container_spec.hpp"
-#include "executor/container/image_sdk.hpp"
-#include "executor/zygote.hpp"
 
 namespace hawse::executor {
 
@@ -24,10 +20,11 @@ using nlohmann::json;
 
 namespace {
 
-constexpr int kAnswer_ms = 5000;
+constexpr int kAnswer_ms = 5000, kTake_ms = 1000;
+constexpr const char* kAsk = "ask the keeper of what is warm";
 constexpr unsigned kStartAttempts = 200;  // 25 ms apart: another keeper may just be ending, or beginning
 
-Error gone() { return {ErrorCode::system, "ask the keeper of warm containers", "it has ended", "its log says why: " + keeper_log().string()}; }
+Error gone() { return {ErrorCode::system, kAsk, "it has ended", "its log says why: " + keeper_log().string()}; }
 
 // One question to the keeper, and what it answers.
 class Question {
@@ -40,18 +37,18 @@ class Question {
   }
 
   // timeout_ms < 0: as long as it takes, or until the interrupt.
-  Message answer(json* body, int timeout_ms, Interrupt* interrupt = nullptr) {
+  Message answer(json* body, int timeout_ms, Interrupt* interrupt = nullptr, ErrorCode refused = ErrorCode::engine) {
     const Interrupt::Waiting waiting(interrupt, [this] { ::shutdown(fd_.get(), SHUT_RDWR); });
     pollfd one{fd_.get(), POLLIN, 0};
     if (::poll(&one, 1, timeout_ms) == 0)
-      throw Error(ErrorCode::system, "ask the keeper of warm containers", "it does not answer", "its log: " + keeper_log().string());
+      throw Error(ErrorCode::system, kAsk, "it does not answer", "its log: " + keeper_log().string());
     auto message = receive_message(fd_.get());
-    if (interrupt != nullptr) interrupt->check("wait for a warm container");
+    if (interrupt != nullptr) interrupt->check("wait for what is kept warm");
     if (!message) throw gone();
     *body = json::parse(message->text, nullptr, false);
-    if (!body->is_object()) throw Error(ErrorCode::internal, "ask the keeper of warm containers", "its answer makes no sense");
+    if (!body->is_object()) throw Error(ErrorCode::internal, kAsk, "its answer makes no sense");
     if (body->value("type", "") == "error")
-      throw Error(ErrorCode::engine, "start a container that is kept warm", body->value("text", ""), body->value("hint", ""));
+      throw Error(refused, "start what is kept warm", body->value("text", ""), body->value("hint", ""));
     return std::move(*message);
   }
 
@@ -62,14 +59,14 @@ class Question {
 // Runs the question against a keeper that is started where none listens.
 Question ask_or_start(const json& request, Interrupt* interrupt) {
   if (const auto bytes = request.dump().size(); bytes + 64 > kMaxMessageBytes)
-    throw Error(ErrorCode::usage, "keep a container warm", "what shapes it takes " + std::to_string(bytes) + " bytes, and 64 KiB is the most",
+    throw Error(ErrorCode::usage, "keep a node warm", "what shapes it takes " + std::to_string(bytes) + " bytes, and 64 KiB is the most",
                 "fewer or shorter env: and mounts:");
   for (unsigned attempt = 0;; ++attempt) {
     try {
       return Question(request);
     } catch (const Error& error) {
       if (attempt == kStartAttempts)
-        throw Error(ErrorCode::system, "start the keeper of warm containers", error.context(), "its log: " + keeper_log().string());
+        throw Error(ErrorCode::system, "start the keeper of what is warm", error.context(), "its log: " + keeper_log().string());
     }
     if (attempt % 8 == 0) {
       SpawnOptions options;
@@ -77,7 +74,7 @@ Question ask_or_start(const json& request, Interrupt* interrupt) {
       options.env = current_environment();
       const auto result = run_to_end(options, nullptr, interrupt);  // it goes on in the background
       if (result.status.signalled || result.status.value != 0)
-        throw Error(ErrorCode::system, "start the keeper of warm containers", result.err.empty() ? "it has ended at once" : result.err, "its log: " + keeper_log().string());
+        throw Error(ErrorCode::system, "start the keeper of what is warm", result.err.empty() ? "it has ended at once" : result.err, "its log: " + keeper_log().string());
     } else {
       std::this_thread::sleep_for(std::chrono::milliseconds(25));
     }
@@ -85,9 +82,9 @@ Question ask_or_start(const json& request, Interrupt* interrupt) {
 }
 
 Lent lent_from(const json& body, Message message) {
-  if (body.value("type", "") != "container" || message.fds.size() != (body.value("shared", false) ? 1u : 2u))
-    throw Error(ErrorCode::internal, "take a warm container", "the keeper's answer makes no sense");
-  Lent lent{body.value("id", ""), body.value("init", 0), std::move(message.fds[0]), {}};
+  if (body.value("type", "") != "lent" || message.fds.size() != (body.value("shared", false) ? 1u : 2u))
+    throw Error(ErrorCode::internal, "take what is kept warm", "the keeper's answer makes no sense");
+  Lent lent{body.value("container", ""), body.value("pid", 0), std::move(message.fds[0]), {}};
   lent.keeper = message.fds.size() > 1 ? std::move(message.fds[1]) : lent.zygote.duplicate();
   return lent;
 }
@@ -96,37 +93,24 @@ std::string pipeline_of(const pipeline::Node& node) { return fs::absolute(node.f
 
 json slot_of(const pipeline::Node& node) { return {{"pipeline", pipeline_of(node)}, {"node", node.id}}; }
 
-// Files that are mounted, as they are now.
+// Its files, as they are now.
 json content_of(const pipeline::Node& node) {
   json all = json::array();
   for (const auto& file : node.code_files) all.push_back({file.string(), sha256_hex(read_file(file))});
-  struct stat init {};
-  ::stat((resources_dir() / "hawse-init").c_str(), &init);
-  all.push_back({init.st_ino, init.st_mtim.tv_sec, init.st_mtim.tv_nsec});
   return all;
 }
 
 }  // namespace
 
-Recipe recipe_of(const pipeline::Node& node, const Prepared& prepared) {
-  Launch nowhere;
-  nowhere.node = &node;
-  nowhere.prepared = &prepared;
-  Recipe recipe;
-  recipe.body = create_body(nowhere, resources_dir(), image_sdk(prepared.image, resources_dir() / "python", state_dir()), {}, true);
-  recipe.import = Zygote::import_message(prepared, true, true);
-  recipe.key = sha256_hex(json{recipe.body, recipe.import, content_of(node), node.share ? "" : pipeline_of(node), node.share}.dump());
-  recipe.body["Labels"] = Labels{{"hawse.node", node.id}};
-  if (!prepared.packages.empty()) recipe.body["Labels"]["hawse.packages"] = prepared.packages.filename().string();
-  recipe.timeout_ns = node.start_timeout_ns;
-  return recipe;
+std::string key_of(const pipeline::Node& node, const json& shape) {
+  return sha256_hex(json{shape, content_of(node), node.share ? "" : pipeline_of(node), node.share}.dump());
 }
 
 json to_json(const Recipe& recipe) {
-  return {{"body", recipe.body}, {"import", recipe.import}, {"key", recipe.key}, {"timeout_ns", recipe.timeout_ns}};
+  return {{"container", recipe.container}, {"process", recipe.process}, {"import", recipe.import}, {"key", recipe.key}, {"timeout_ns", recipe.timeout_ns}};
 }
 
-Recipe recipe_from(const json& text) { return {text.at("body"), text.at("import"), text.at("key"), text.at("timeout_ns")}; }
+Recipe recipe_from(const json& text) { return {text.at("container"), text.at("process"), text.at("import"), text.at("key"), text.at("timeout_ns")}; }
 
 fs::path keeper_folder() { return run_dir() / "keeper"; }
 fs::path keeper_log() { return state_dir() / "keeper.log"; }
@@ -148,7 +132,7 @@ std::optional<Lent> take_warm(const pipeline::Node& node, const Recipe& recipe) 
   json request = slot_of(node), body;
   request.update({{"type", "take"}, {"recipe", to_json(recipe)}, {"count", node.pool}});
   try {
-    Message message = Question(request).answer(&body, kAnswer_ms);
+    Message message = Question(request).answer(&body, kTake_ms);
     if (body.value("type", "") == "none") return std::nullopt;
     return lent_from(body, std::move(message));
   } catch (const Error&) {
@@ -159,7 +143,13 @@ std::optional<Lent> take_warm(const pipeline::Node& node, const Recipe& recipe) 
 void keep_warm(const pipeline::Node& node, const Recipe& recipe, unsigned count, bool wait, Interrupt* interrupt) {
   json request = slot_of(node), body;
   request.update({{"type", "keep"}, {"recipe", to_json(recipe)}, {"count", count}, {"wait", wait}});
-  ask_or_start(request, interrupt).answer(&body, wait ? -1 : kAnswer_ms, interrupt);
+  ask_or_start(request, interrupt).answer(&body, wait ? -1 : kAnswer_ms, interrupt, recipe.container.is_null() ? ErrorCode::environment : ErrorCode::engine);
+}
+
+std::optional<Lent> take_or_keep(const pipeline::Node& node, const Recipe& recipe, unsigned attempt, Interrupt* interrupt) {
+  auto lent = take_warm(node, recipe);
+  if (!lent && node.pool > 0 && attempt == 1) keep_warm(node, recipe, node.pool, false, interrupt);
+  return lent;
 }
 
 Lent join_shared(const Recipe& recipe, Interrupt* interrupt) {
@@ -168,7 +158,7 @@ Lent join_shared(const Recipe& recipe, Interrupt* interrupt) {
   return lent_from(body, std::move(message));
 }
 
-std::vector<json> warm_containers() {
+std::vector<json> all_kept() {
   std::vector<json> all;
   if (!keeper_runs()) return all;
   json body;
