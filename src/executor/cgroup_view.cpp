@@ -73,7 +73,8 @@ Usage CgroupView::usage() const noexcept try {
     if (const auto us = number_after(cpu_ / "cpu.stat", "usage_usec")) usage.cpu_s = static_cast<double>(*us) / 1e6;
     usage.held_back_s = static_cast<double>(number_after(cpu_ / "cpu.stat", "throttled_usec").value_or(0)) / 1e6;
   } else {
-    if (const auto ns = number_in(cpuacct_ / "cpuacct.usage"); ns && !cpuacct_.empty()) usage.cpu_s = static_cast<double>(*ns) / 1e9;
+    const auto ns = cpuacct_.empty() ? std::nullopt : number_in(cpuacct_ / "cpuacct.usage");
+    if (ns) usage.cpu_s = static_cast<double>(*ns) / 1e9;
     if (!cpu_.empty()) usage.held_back_s = static_cast<double>(number_after(cpu_ / "cpu.stat", "throttled_time").value_or(0)) / 1e9;
   }
   if (pids_.empty()) return usage;

@@ -7,10 +7,10 @@
 
 #include <algorithm>
 #include <ctime>
-#include <random>
 #include <utility>
 
 #include "base/error.hpp"
+#include "base/random.hpp"
 
 #ifndef HAWSE_VERSION
 #define HAWSE_VERSION "0.1.0"
@@ -61,8 +61,7 @@ void check_descriptors(const ControlMessage& message) {
 }  // namespace
 
 Endpoint::Endpoint(UniqueFd control, HangUp on_hang_up, std::string language) : channel_(std::move(control), on_hang_up), language_(std::move(language)) {
-  std::random_device device;
-  stamp_.seed = (std::uint64_t{device()} << 32) | device();
+  stamp_.seed = random_bits();
 }
 
 Endpoint::~Endpoint() = default;

@@ -4,23 +4,13 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <random>
 
+#include "base/random.hpp"
 #include "executor/container/environments.hpp"
 #include "executor/process_id.hpp"
 #include "runtime/leftovers.hpp"
 
 namespace hawse::runtime {
-namespace {
-
-std::string random_hex(std::size_t digits) {
-  std::random_device random;
-  std::string text;
-  while (text.size() < digits) text += "0123456789abcdef"[random() % 16];
-  return text;
-}
-
-}  // namespace
 
 executor::Executor& Executors::of(pipeline::ExecutorKind kind) const {
   switch (kind) {

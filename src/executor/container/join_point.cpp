@@ -5,9 +5,9 @@
 #include <sys/socket.h>
 
 #include <nlohmann/json.hpp>
-#include <random>
 
 #include "base/error.hpp"
+#include "base/random.hpp"
 #include "base/socket.hpp"
 #include "plane/port.hpp"
 
@@ -30,12 +30,7 @@ bool says_join(int connection, const std::string& token) {
 
 }  // namespace
 
-std::string random_token() {
-  std::random_device random;
-  std::string token;
-  while (token.size() < 32) token += "0123456789abcdef"[random() % 16];
-  return token;
-}
+std::string random_token() { return random_hex(32); }
 
 JoinPoint::JoinPoint(std::filesystem::path socket) : socket_(std::move(socket)), token_(random_token()), listener_(listen_at(socket_, 0666)) {}
 
