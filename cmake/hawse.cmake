@@ -13,11 +13,11 @@ function(hawse_library name)
   hawse_unity(${name})
 endfunction()
 
-# A sanitizer's build compiles a target's sources as one: a third of the time, since headers and templates are its larger part. Nobody edits in such a
-# build, and the others compile each file alone, so a forgotten include is still seen. Hence names in anonymous namespaces are unique in a target, but where its folder sets HAWSE_EACH_ALONE.
+# With HAWSE_UNITY a target's sources are compiled together: a third of the time, since headers and templates are the larger part of it. The preset `dev`, in which one
+# edits, compiles each file alone, so a forgotten include is seen there. Hence names in anonymous namespaces are unique in a target, but where its folder sets HAWSE_EACH_ALONE.
 function(hawse_unity name)
-  if(HAWSE_SANITIZE AND NOT HAWSE_FUZZ AND NOT HAWSE_EACH_ALONE)
-    set_target_properties(${name} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 0)
+  if(HAWSE_UNITY AND NOT HAWSE_FUZZ AND NOT HAWSE_EACH_ALONE)
+    set_target_properties(${name} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 12)
   endif()
 endfunction()
 

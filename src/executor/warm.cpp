@@ -20,7 +20,7 @@ using nlohmann::json;
 
 namespace {
 
-constexpr int kAnswer_ms = 5000, kTake_ms = 1000;
+constexpr int kReply_ms = 5000, kTake_ms = 1000;
 constexpr const char* kAsk = "ask the keeper of what is warm";
 constexpr unsigned kStartAttempts = 200;  // 25 ms apart: another keeper may just be ending, or beginning
 
@@ -143,7 +143,7 @@ std::optional<Lent> take_warm(const pipeline::Node& node, const Recipe& recipe) 
 void keep_warm(const pipeline::Node& node, const Recipe& recipe, unsigned count, bool wait, Interrupt* interrupt) {
   json request = slot_of(node), body;
   request.update({{"type", "keep"}, {"recipe", to_json(recipe)}, {"count", count}, {"wait", wait}});
-  ask_or_start(request, interrupt).answer(&body, wait ? -1 : kAnswer_ms, interrupt, recipe.container.is_null() ? ErrorCode::environment : ErrorCode::engine);
+  ask_or_start(request, interrupt).answer(&body, wait ? -1 : kReply_ms, interrupt, recipe.container.is_null() ? ErrorCode::environment : ErrorCode::engine);
 }
 
 std::optional<Lent> take_or_keep(const pipeline::Node& node, const Recipe& recipe, unsigned attempt, Interrupt* interrupt) {
@@ -168,7 +168,7 @@ std::vector<json> all_kept() {
   } catch (const Error&) {
     return all;  // a killed one's socket
   }
-  for (question->answer(&body, kAnswer_ms); body.value("type", "") != "end"; question->answer(&body, kAnswer_ms)) all.push_back(body);
+  for (question->answer(&body, kReply_ms); body.value("type", "") != "end"; question->answer(&body, kReply_ms)) all.push_back(body);
   return all;
 }
 
