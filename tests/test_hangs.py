@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 
 import pytest
-from harness import EXECUTORS, Bench, Run
+from harness import EXECUTORS, Bench, Run, needs_engine
 from sight import Sight
 
 AGAIN = {"on": "failure", "attempts": 5, "backoff": 0}
@@ -52,6 +52,16 @@ def test_a_node_that_hangs_is_ended_says_where_it_stands_and_is_started_again(be
     assert failure["text"].startswith("hangs: ") and " on frame 7 of source.out, using " in failure["text"] and failure["text"].endswith(words)
     assert "nodes.py" in failure["hint"] and "in process" in failure["hint"]
     assert any(line.startswith("Current thread") for line in run.log("works"))
+
+
+@needs_engine
+@pytest.mark.parametrize("python", ["3.9", "3.13"])
+def test_where_a_node_hangs_is_told_by_the_oldest_and_the_newest_python(bench: Bench, python: str) -> None:
+    works(bench, "container", "if tensor.sequence == 7 and first: time.sleep(1000)", container={"python": python})
+    run = bench.run_ok()
+    assert numbers(run) == list(range(1, 13))
+    (failure,) = run.of("failure", "works")
+    assert failure["kind"] == "hang" and "nodes.py" in failure["hint"] and "in process" in failure["hint"]
 
 
 def test_a_frame_on_which_its_node_hangs_again_and_again_is_set_aside(bench: Bench) -> None:
