@@ -197,6 +197,7 @@ class Storm:
         """Returns when every node runs and every edge has carried frames."""
         self.died_last = {(a, b): a for a, b, _ in EDGES}
         self.await_settled()
+        self.await_up(*self.lives)
         self.await_frames(300)
 
     def await_frames(self, count: int) -> None:

@@ -2,6 +2,7 @@
 #include "executor/cgroup_view.hpp"
 
 #include <fstream>
+#include <map>
 #include <sstream>
 #include <string>
 
@@ -13,16 +14,26 @@ namespace fs = std::filesystem;
 
 bool has_option(const std::string& comma_list, const std::string& option) { return ("," + comma_list + ",").find("," + option + ",") != std::string::npos; }
 
-// Where the hierarchy with this controller is mounted; "" asks for cgroup v2's.
-fs::path mount_of(const std::string& controller) {
+std::map<std::string, fs::path> read_mounts() {
+  std::map<std::string, fs::path> found;
   std::ifstream mounts("/proc/self/mounts");
   for (std::string line; std::getline(mounts, line);) {
     std::istringstream fields(line);
     std::string device, place, type, options;
     fields >> device >> place >> type >> options;
-    if (controller.empty() ? type == "cgroup2" : type == "cgroup" && has_option(options, controller)) return place;
+    if (type == "cgroup2") found.emplace("", place);
+    if (type != "cgroup") continue;
+    std::istringstream names(options);
+    for (std::string name; std::getline(names, name, ',');) found.emplace(name, place);
   }
-  return {};
+  return found;
+}
+
+// Where the hierarchy with this controller is mounted; "" asks for cgroup v2's. They are there from the machine's start on: the list, which can be long, is read once.
+fs::path mount_of(const std::string& controller) {
+  static const auto mounts = read_mounts();
+  const auto found = mounts.find(controller);
+  return found == mounts.end() ? fs::path() : found->second;
 }
 
 std::optional<std::uint64_t> number_in(const fs::path& file) {
