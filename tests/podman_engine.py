@@ -47,8 +47,8 @@ class PodmanEngine:
         return True
 
     def remove(self) -> None:
-        self.process.terminate()
-        self.process.wait(60)
+        self.process.kill()  # what it had goes below; asked to end, it waits for half a minute
+        self.process.wait()
         subprocess.run([*self.command, "rm", "--all", "--force", "--time", "0"], capture_output=True, check=True)
         mounts = [line.split()[1] for line in pathlib.Path("/proc/mounts").read_text().splitlines() if line.split()[1].startswith(f"{self.folder}/")]
         for mount in sorted(mounts, reverse=True):
