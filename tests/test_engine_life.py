@@ -11,7 +11,7 @@ import typing
 
 import pytest
 from harness import ENGINE, Bench, Run, hawse
-from private_engine import PrivateEngine, Watched, children, wait_until
+from private_engine import PrivateEngine, Watched, children, processes, wait_until
 
 pytestmark = pytest.mark.skipif(not ENGINE or os.geteuid() != 0 or shutil.which("dockerd") is None, reason="an engine of its own takes root and dockerd")
 AGAIN = {"on": "failure", "attempts": 5, "backoff": 0}
@@ -34,6 +34,9 @@ NODES = """
     class Collect(hawse.Node):
         def process(self, text: hawse.Text) -> None:
             print(text.text)
+    class Tensors(hawse.Node):
+        def process(self, tensor: hawse.Tensor) -> hawse.Tensor:
+            return self.output.like(tensor)
 """
 
 
@@ -223,6 +226,22 @@ def test_a_node_that_dies_while_the_engine_hangs_is_started_again_when_that_goes
     assert done.code == 0 and len(done.of("failure")) == 1
     assert_all_came(done, "boxed", at_least_once=True)
     assert_all_came(done, "native")
+
+
+def test_a_node_that_is_done_before_its_engine_has_answered_the_start_is_seen(bench: Bench, engine: PrivateEngine) -> None:
+    bench.nodes(NODES)
+    bench.write({"nodes": {"source": {"node": "test/source", "params": {"count": 3, "shape": [4]}}, "boxed": {"node": "nodes.py:Tensors", "executor": "container"}, "sink": {"node": "test/sink"}},
+                 "edges": ["source -> boxed -> sink"]})
+    before = {number for number, _ in processes()}
+    run = Watched(bench, engine.env)
+    while not any(number not in before and command.startswith("/hawse/init") for number, command in processes()):
+        assert run.process.poll() is None, run.told()
+    engine.hang()
+    run.until("node", "boxed", state="finishing")
+    assert [each for each in run.events if each["event"] == "node" and each["node"] == "boxed" and "where" in each] == [], "the engine has not answered yet"
+    engine.go_on()
+    done = run.finish()
+    assert done.code == 0 and done.of("failure") == [] and done.edge("boxed", "sink")["received"] == 3
 
 
 @pytest.mark.parametrize("signals", [1, 2])

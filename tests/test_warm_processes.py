@@ -18,7 +18,7 @@ SAYS = """
     imported_at = time.monotonic_ns()
     class Node(hawse.Node):
         def setup(self) -> None:
-            print(json.dumps({"pid": os.getpid(), "parent": os.getppid(), "imported_at": imported_at, "word": os.environ.get("WORD", ""), "in": os.getcwd()}), flush=True)
+            print(json.dumps({"pid": os.getpid(), "parent": os.getppid(), "imported_at": imported_at, "word": os.environ.get("WORD", ""), "in": os.getcwd(), "cpus": sorted(os.sched_getaffinity(0))}), flush=True)
         def process(self, tensor: hawse.Tensor) -> None:
             if tensor.sequence == int(os.environ.get("CRASH_AT", "-1")):
                 os._exit(7)
@@ -98,26 +98,29 @@ def test_a_restart_is_a_fork_of_the_same_one_and_every_end_is_told(one: typing.C
     assert [(failure["kind"], failure["code"]) for failure in run.of("failure", "node")] == [("exit", 7)] * 3
 
 
-@pytest.mark.parametrize("change", ["code", "env", "folder"])
+@pytest.mark.parametrize("change", ["code", "env", "folder", "processors"])
 def test_what_was_made_for_other_code_env_or_folder_is_thrown_away(one: typing.Callable[..., Bench], change: str) -> None:
     bench = one()
     hawse(bench, "warm", bench.pipeline)
     (waited,) = waiting(bench)
-    folder = bench.folder
+    folder, cpus = bench.folder, sorted(os.sched_getaffinity(0))
     if change == "code":
         bench.nodes(SAYS.replace('"word": os', '"changed": os'))
     elif change == "env":
         manifest = json.loads(bench.pipeline.read_text())
         manifest["nodes"]["node"]["env"] = {"WORD": "new"}
         bench.write(manifest)
-    else:
+    elif change == "folder":
         folder = bench.folder / "other"
         folder.mkdir()
-    done = subprocess.run([HAWSE, "run", "--json", bench.pipeline], capture_output=True, text=True, cwd=folder, timeout=300)
+    else:
+        cpus = cpus[:1]
+    done = subprocess.run(["taskset", "-c", ",".join(map(str, cpus)), HAWSE, "run", "--json", bench.pipeline], capture_output=True, text=True, cwd=folder, timeout=300)
     start = next(json.loads(json.loads(line)["text"]) for line in done.stdout.splitlines() if '"pid' in line and '"event":"log"' in line)
     assert start["parent"] != waited and start["in"] == str(folder)
-    assert {"code": "changed" in start, "env": start.get("word") == "new", "folder": True}[change]
+    assert start["cpus"] == cpus and {"code": "changed" in start, "env": start.get("word") == "new"}.get(change, True)
     wait_for(lambda: not alive(waited) and len(waiting(bench)) == 1, "one of the new kind waits in its place")
+    assert os.sched_getaffinity(waiting(bench)[0]) == set(cpus)
 
 
 def test_a_pool_fills_by_itself_and_a_limit_is_told_of_a_warm_node(one: typing.Callable[..., Bench]) -> None:
@@ -150,10 +153,11 @@ def test_a_killed_keeper_takes_its_processes_along_and_the_node_starts_again(one
     os.kill(int((RUN_DIR / "keeper" / "owner").read_text().split()[0]), signal.SIGKILL)
     wait_for(lambda: not any(alive(pid) for pid in both), "both are ended")
     run = bench.finish(session)
+    assert bench.run_ok().code == 0, "and sweeps what the keeper has left"
     assert run.code == 0 and len(said(run)) == 2 and said(run)[1]["parent"] not in both
     assert run.of("failure", "node")[0]["text"].count(f"its zygote (process {said(run)[0]['parent']})") == 1
-    assert run.edge("source", "node")["frames"] == 100
-    assert bench.run_ok().code == 0, "and sweeps what the keeper has left"
+    edge = run.edge("source", "node")
+    assert edge["frames"] - edge["given_again"] == 100
 
 
 def test_a_module_that_leaves_threads_running_is_refused_by_name(one: typing.Callable[..., Bench]) -> None:

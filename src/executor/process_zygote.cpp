@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "executor/process_zygote.hpp"
 
+#include <sched.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -102,6 +104,28 @@ class LentHome final : public ZygoteHome {
   std::string id_;
 };
 
+// What a process has from its parent, which the keeper is not: it may have been started anywhere.
+json inherited() {
+  cpu_set_t allowed;
+  CPU_ZERO(&allowed);
+  ::sched_getaffinity(0, sizeof allowed, &allowed);
+  json cpus = json::array();
+  for (unsigned cpu = 0; cpu < CPU_SETSIZE; ++cpu)
+    if (CPU_ISSET(cpu, &allowed)) cpus.push_back(cpu);
+  return {{"cpus", cpus}, {"nice", ::getpriority(PRIO_PROCESS, 0)}, {"cwd", std::filesystem::current_path().string()}};
+}
+
+void pass_on(const json& process, pid_t pid) {
+  cpu_set_t allowed;
+  CPU_ZERO(&allowed);
+  for (const unsigned cpu : process.at("cpus").get<std::vector<unsigned>>())
+    if (cpu < CPU_SETSIZE) CPU_SET(cpu, &allowed);
+  if (::sched_setaffinity(pid, sizeof allowed, &allowed) != 0) throw Error::from_errno("keep a node warm", "its processors");
+  const int nice = process.at("nice");
+  if (::getpriority(PRIO_PROCESS, static_cast<id_t>(pid)) != nice && ::setpriority(PRIO_PROCESS, static_cast<id_t>(pid), nice) != 0)
+    throw Error::from_errno("keep a node warm", "its priority (the keeper was started with a lower one: hawse warm --stop ends it)");
+}
+
 // The interpreter and the node-side library, as they are now.
 json stamps_of(const Prepared& prepared) {
   json all = json::array();
@@ -132,7 +156,8 @@ ProcessZygote start_zygote(SpawnOptions options, const std::string& name, std::o
 Recipe process_recipe(const pipeline::Node& node, const Prepared& prepared) {
   const SpawnOptions options = process_command(node, prepared);
   Recipe recipe;
-  recipe.process = {{"argv", options.argv}, {"env", options.env}, {"cwd", std::filesystem::current_path().string()}, {"memory_bytes", node.limits.own_memory_bytes().value_or(0)}};
+  recipe.process = inherited();
+  recipe.process.update({{"argv", options.argv}, {"env", options.env}, {"memory_bytes", node.limits.own_memory_bytes().value_or(0)}});
   recipe.import = Zygote::import_message(prepared, true, false);
   recipe.key = key_of(node, {recipe.process, recipe.import, stamps_of(prepared)});
   recipe.timeout_ns = node.start_timeout_ns;
@@ -147,7 +172,9 @@ ProcessZygote start_zygote(const Recipe& recipe, const std::string& name, int ou
   process.at("cwd").get_to(options.working_directory);
   options.stdout_fd = options.stderr_fd = output;
   const std::uint64_t memory_bytes = process.at("memory_bytes");
-  return start_zygote(std::move(options), name, memory_bytes > 0 ? std::optional(memory_bytes) : std::nullopt);
+  auto started = start_zygote(std::move(options), name, memory_bytes > 0 ? std::optional(memory_bytes) : std::nullopt);
+  pass_on(process, started.pid);
+  return started;
 }
 
 std::shared_ptr<Zygote> lent_zygote(Lent lent) {

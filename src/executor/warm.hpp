@@ -26,7 +26,7 @@ namespace hawse::executor {
 // never have the same, unless they share. Made by container_recipe (container/container_spec.hpp) and process_recipe (process_zygote.hpp).
 struct Recipe {
   nlohmann::json container;  // for the engine; without name, owner and the socket that init joins at. null: a process
-  nlohmann::json process;    // {"argv", "env", "cwd", "memory_bytes"}. null: a container
+  nlohmann::json process;    // {"argv", "env", "cwd", "cpus", "nice", "memory_bytes"}. null: a container
   nlohmann::json import;     // what the zygote is told first
   std::string key;
   std::int64_t timeout_ns = 0;

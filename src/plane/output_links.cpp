@@ -102,15 +102,19 @@ bool OutputPort::State::make_room(WriterLink& link) noexcept {
   return false;
 }
 
+void OutputPort::State::take_back(WriterLink& link, std::uint32_t word, std::uint64_t bits) noexcept {
+  link.held[word] &= ~bits;
+  for (; bits != 0; bits &= bits - 1) drop_reference(word * 64 + static_cast<std::uint32_t>(__builtin_ctzll(bits)));
+}
+
 // Only words of slots that this link holds are looked at: others have no bit that we would believe.
 void OutputPort::State::collect(WriterLink& link) noexcept {
   for (std::uint32_t word = 0; word * 64 < slot_total; ++word) {
     std::atomic<std::uint64_t>& returned = link.memory.header->returned[word];
     if (link.held[word] == 0 || returned.load(std::memory_order_relaxed) == 0) continue;  // [link.returned]
-    std::uint64_t bits = returned.exchange(0, std::memory_order_acquire);                         // [link.returned]
+    const std::uint64_t bits = returned.exchange(0, std::memory_order_acquire);                         // [link.returned]
     if ((bits & ~link.held[word]) != 0) return fail(link);
-    link.held[word] &= ~bits;
-    for (; bits != 0; bits &= bits - 1) drop_reference(word * 64 + static_cast<std::uint32_t>(__builtin_ctzll(bits)));
+    take_back(link, word, bits);
   }
 }
 
@@ -150,11 +154,7 @@ Status OutputPort::State::give_again(WriterLink& link, std::uint64_t set_aside_s
 
 void OutputPort::State::forget(WriterLink& link) noexcept {
   link.open = false;
-  for (std::uint32_t word = 0; word < kMaxSlots / 64; ++word) {
-    std::uint64_t bits = link.held[word];
-    link.held[word] = 0;
-    for (; bits != 0; bits &= bits - 1) drop_reference(word * 64 + static_cast<std::uint32_t>(__builtin_ctzll(bits)));
-  }
+  for (std::uint32_t word = 0; word < kMaxSlots / 64; ++word) take_back(link, word, link.held[word]);
 }
 
 void OutputPort::State::fail(WriterLink& link) noexcept {

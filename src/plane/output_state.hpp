@@ -99,6 +99,7 @@ struct OutputPort::State {
   void drop_entries(WriterLink&, std::uint64_t up_to) noexcept;
   bool make_room(WriterLink&) noexcept;  // by the link's policy; false: this frame is dropped, or the link is gone
   void collect(WriterLink&) noexcept;               // returned slots
+  void take_back(WriterLink&, std::uint32_t word, std::uint64_t bits) noexcept;
   void attend(WriterLink&) noexcept;                // has the reader closed? is the end to be told?
   Status give_again(WriterLink&, std::uint64_t set_aside_sequence) noexcept;  // everything held, in order
   void forget(WriterLink&) noexcept;

@@ -55,7 +55,9 @@ void Session::handle(NodeRun& node, const json& message) {
   const std::string type = message["type"];
   if (type == "hello") return on_hello(node, message);
   if (type == "exited") {
-    if (node.instance) node.instance->exited(message.value("code", 0), message.value("signal", 0));
+    const int code = message.value("code", 0), signal = message.value("signal", 0);
+    if (node.instance) node.instance->exited(code, signal);
+    else node.exited.emplace(code, signal);
     return;
   }
   if (!node.configured) return break_off(node, "broke the control protocol: " + type + " before hello");

@@ -178,7 +178,7 @@ void Session::on_collected(NodeRun& node, const Ending& ending) {
   node.memory_peak_bytes = std::max({node.memory_peak_bytes, usage.memory_peak_bytes.value_or(0), ending.memory_peak_bytes.value_or(0)});
   node.control.reset();
   node.token.clear();  // whoever still comes with it comes too late
-  if (node.spec->executor == pipeline::ExecutorKind::container) work([gone = std::move(node.instance)]() mutable { gone.reset(); });  // what is told next needn't wait for the engine
+  if (node.spec->executor == pipeline::ExecutorKind::container) remove_later(node);
   node.instance.reset();
   node.out.reset();
   node.err.reset();
@@ -194,6 +194,23 @@ void Session::on_collected(NodeRun& node, const Ending& ending) {
   if (killing_) return end_node(node, State::failed);
   if (!node.restart_why.empty() && (!stopping_ || node.state == State::handing_over)) return restart_asked(node);
   fail_or_restart(node, std::move(failure));
+}
+
+// What is told next needn't wait for the engine. What the node has started in there may still print until it is gone.
+void Session::remove_later(NodeRun& node) {
+  const auto leaving = leaving_.insert(leaving_.end(), {std::move(node.out), std::move(node.err)});
+  work([this, leaving, instance = std::move(node.instance)]() mutable {
+    instance.reset();
+    loop_.post([this, leaving] {
+      leaving->drain();
+      leaving_.erase(leaving);
+    });
+  });
+}
+
+void Session::Leaving::drain() {
+  if (out) out->drain();
+  if (err) err->drain();
 }
 
 void Session::fail_or_restart(NodeRun& node, json failure) {

@@ -85,6 +85,7 @@ void Session::launch(NodeRun& node) {
   node.hung = false;
   node.stands.clear();
   node.finished = node.configured = node.collected = false;
+  node.exited.reset();
   node.tail.clear();
   node.phases = json::object();
   node.launched_ns = plane::monotonic_ns();
@@ -138,6 +139,7 @@ void Session::launch(NodeRun& node) {
 void Session::launched(NodeRun& node, std::shared_ptr<executor::Instance> instance) {
   node.instance = std::move(instance);
   node.engine_looks = 0;
+  if (node.exited) node.instance->exited(node.exited->first, node.exited->second);
   for (const auto& line : node.instance->guarded()) guard_->add(line);
   if (killing_ || !node.broke.empty()) {
     cut_off(node);

@@ -29,6 +29,12 @@ void LineReader::read_when_allowed() {
 void LineReader::drain() {
   while (fd_ && read_some()) {
   }
+  end_line();
+}
+
+void LineReader::end_line() {
+  if (!partial_.empty()) on_line_(partial_);
+  partial_.clear();
 }
 
 bool LineReader::read_some() {
@@ -42,8 +48,7 @@ bool LineReader::read_some() {
   watch_.reset();
   pause_.reset();
   fd_.reset();
-  if (!partial_.empty()) on_line_(partial_);
-  partial_.clear();
+  end_line();
   return false;
 }
 

@@ -18,11 +18,12 @@ class LineReader {
  public:
   // `may_read`, if given: while it says false the pipe stays unread.
   LineReader(Loop&, UniqueFd read_end, std::function<void(std::string_view line)> on_line, std::function<bool()> may_read = {});
-  void drain();  // what is there now
+  void drain();  // what is there now, a line without an end included
 
  private:
   void read_when_allowed();
   bool read_some();  // false: nothing there, or the end
+  void end_line();
   void take(std::string_view);
 
   UniqueFd fd_;

@@ -63,6 +63,8 @@ Outcome Session::run() {
   loop_.run();
   for (auto& worker : workers_) worker.join();
   workers_.clear();
+  for (auto& leaving : leaving_) leaving.drain();
+  leaving_.clear();
   for (const auto& left : executors_.container->finish()) emit("notice", "", {{"text", "is left, and removed by the next run with containers: " + left}});
   ended_ns_ = plane::monotonic_ns();
   if (control_) control_->wake();  // the last lines

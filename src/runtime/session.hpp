@@ -190,6 +190,7 @@ class Session {
     std::optional<json> failed;            // its own `failed` message
     std::string broke;                     // what the runtime ended it for
     bool finished = false, configured = false, collected = false;
+    std::optional<std::pair<int, int>> exited;  // code and signal, told by its init before the engine has answered its start
     unsigned engine_looks = 0;             // launches that found no engine, one after the other
     bool waits = false;                    // told that it is started again when a neighbour has come along
     std::int64_t launched_ns = 0, hello_ns = 0, ready_ns = 0;
@@ -270,6 +271,7 @@ class Session {
   void cut_off(NodeRun&);
   void kill_instance(NodeRun&);
   void fail_or_restart(NodeRun&, json failure);
+  void remove_later(NodeRun&);
   void restart(NodeRun&);
   bool start_again(NodeRun&, std::string why);
   void restart_asked(NodeRun&);
@@ -345,6 +347,12 @@ class Session {
   std::map<std::uint64_t, Joining> joining_;
   std::uint64_t next_joining_ = 1;
   std::list<std::thread> workers_;
+  // Containers of nodes that have ended, until the engine has removed them, and what still comes out of them.
+  struct Leaving {
+    std::unique_ptr<LineReader> out, err;
+    void drain();
+  };
+  std::list<Leaving> leaving_;
   LogStore log_;
   Loop::Handle log_wake_;
   std::vector<std::unique_ptr<Tap>> taps_;
