@@ -76,6 +76,8 @@ TEST(HostileReader, that_returns_unread_frames_of_a_dropping_link_is_failed) {
     ASSERT_EQ(send_one(*writer.port), Status::ok);
     EXPECT_EQ(view_of(link).writer_state(), LinkState::failed);
     EXPECT_EQ(drain(*honest.link), range(1, 2));
+    writer.port->pump();
+    EXPECT_EQ(writer.port->slots_in_use(), 0u) << "a link that was failed has a slot";
   }
 }
 

@@ -92,7 +92,7 @@ bool OutputPort::State::make_room(WriterLink& link) noexcept {
     return false;
   }
   const std::uint64_t unread_allowed = link.when_full == WhenFull::latest ? 0 : link.memory.queue - 1;
-  while (load_read(link)) {
+  while (link.open && load_read(link)) {
     if (link.written - link.read <= unread_allowed) return true;
     std::uint64_t seen = link.read;
     const std::uint64_t moved = link.written - unread_allowed;

@@ -170,8 +170,8 @@ void Session::on_instance_ended(NodeRun& node) {
 }
 
 void Session::on_collected(NodeRun& node, const Ending& ending) {
-  if (node.out) node.out->drain();
-  if (node.err) node.err->drain();
+  if (node.out) node.out->finish();
+  if (node.err) node.err->finish();
   node.life.timer.reset();
   const auto usage = node.instance->usage();
   look_at_limits(node, usage);
@@ -202,15 +202,15 @@ void Session::remove_later(NodeRun& node) {
   work([this, leaving, instance = std::move(node.instance)]() mutable {
     instance.reset();
     loop_.post([this, leaving] {
-      leaving->drain();
+      leaving->finish();
       leaving_.erase(leaving);
     });
   });
 }
 
-void Session::Leaving::drain() {
-  if (out) out->drain();
-  if (err) err->drain();
+void Session::Leaving::finish() {
+  if (out) out->finish();
+  if (err) err->finish();
 }
 
 void Session::fail_or_restart(NodeRun& node, json failure) {

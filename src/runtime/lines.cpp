@@ -29,6 +29,10 @@ void LineReader::read_when_allowed() {
 void LineReader::drain() {
   while (fd_ && read_some()) {
   }
+}
+
+void LineReader::finish() {
+  drain();
   end_line();
 }
 

@@ -18,7 +18,8 @@ class LineReader {
  public:
   // `may_read`, if given: while it says false the pipe stays unread.
   LineReader(Loop&, UniqueFd read_end, std::function<void(std::string_view line)> on_line, std::function<bool()> may_read = {});
-  void drain();  // what is there now, a line without an end included
+  void drain();   // what is there now
+  void finish();  // that, and a line without an end
 
  private:
   void read_when_allowed();

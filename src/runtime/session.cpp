@@ -63,7 +63,7 @@ Outcome Session::run() {
   loop_.run();
   for (auto& worker : workers_) worker.join();
   workers_.clear();
-  for (auto& leaving : leaving_) leaving.drain();
+  for (auto& leaving : leaving_) leaving.finish();
   leaving_.clear();
   for (const auto& left : executors_.container->finish()) emit("notice", "", {{"text", "is left, and removed by the next run with containers: " + left}});
   ended_ns_ = plane::monotonic_ns();

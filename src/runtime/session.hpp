@@ -350,7 +350,7 @@ class Session {
   // Containers of nodes that have ended, until the engine has removed them, and what still comes out of them.
   struct Leaving {
     std::unique_ptr<LineReader> out, err;
-    void drain();
+    void finish();
   };
   std::list<Leaving> leaving_;
   LogStore log_;

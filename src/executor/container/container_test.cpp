@@ -94,6 +94,11 @@ struct Containers : ::testing::Test {
     runtime->give_streams();
     return instance;
   }
+  // All that it has printed: its pipes end with its container.
+  std::string out_of(std::unique_ptr<Instance>& instance) {
+    instance.reset();
+    return runtime->out();
+  }
   // Passes init's `exited` on, as the runtime does.
   void take_exited(Instance& instance) {
     const json message = runtime->next();
@@ -119,11 +124,10 @@ TEST_F(Containers, a_nodes_end_is_known_with_its_code_and_leaves_nothing) {
   EXPECT_EQ(ending.kind, EndingKind::exited);
   EXPECT_EQ(ending.value, 5);
   EXPECT_EQ(instance->collect().value, 5);
-  EXPECT_EQ(runtime->out(), "out\n");
-  EXPECT_EQ(runtime->err(), "err\n");
   ASSERT_EQ(instance->phases_ns().size(), 2u);
   EXPECT_GT(instance->phases_ns()[0].second, 0);
-  instance.reset();
+  EXPECT_EQ(out_of(instance), "out\n");
+  EXPECT_EQ(runtime->err(), "err\n");
   EXPECT_TRUE(engine->containers({{"hawse.session", session}}).empty());
 }
 
@@ -178,7 +182,7 @@ TEST_F(Containers, a_node_is_confined_as_seen_from_inside) {
   auto instance = launch();
   take_exited(*instance);
   instance->collect();
-  const std::string out = runtime->out();
+  const std::string out = out_of(instance);
   EXPECT_EQ(out,
             "user 65534:65534\nCapEff:\t0000000000000000\nCapBnd:\t0000000000000000\nNoNewPrivs:\t1\ninterfaces lo\ntmp is writable\n0\ncode program\n"
             "first process init\n0\nenvironment HAWSE_FD HOME HOSTNAME LANG PATH PYTHONDONTWRITEBYTECODE\n");
@@ -224,7 +228,7 @@ TEST_F(Containers, kill_ends_everything_of_it) {
   instance->kill();
   ASSERT_TRUE(test::readable(instance->ended_fd()));
   EXPECT_EQ(instance->collect().kind, EndingKind::signalled);
-  EXPECT_EQ(runtime->out(), "");
+  EXPECT_EQ(out_of(instance), "");
 }
 
 TEST_F(Containers, a_node_ends_by_itself_when_the_runtime_hangs_up) {
@@ -289,7 +293,7 @@ TEST_F(Containers, network_user_shm_and_mounts_open_what_they_name) {
   auto instance = launch();
   take_exited(*instance);
   instance->collect();
-  EXPECT_EQ(runtime->out(), "0\neth0 lo \nshm\ncontent\nwritten\nrefused\n");
+  EXPECT_EQ(out_of(instance), "0\neth0 lo \nshm\ncontent\nwritten\nrefused\n");
   EXPECT_EQ(read_file(folder.path() / "data" / "file"), "new\n");
 }
 
@@ -339,7 +343,7 @@ TEST_F(Containers, a_python_node_has_its_version_its_packages_and_only_its_own_c
   EXPECT_THAT(prepared.summary, ::testing::MatchesRegex("python 3\\.9\\..*, numpy 1\\..*"));
   take_exited(*instance);
   EXPECT_EQ(instance->collect().value, 0);
-  EXPECT_THAT(runtime->out(), ::testing::MatchesRegex("3\\.9\\.[0-9]+ 1\\.[0-9.]+ \\['nodes.py'\\] 3.0\n")) << runtime->err();
+  EXPECT_THAT(out_of(instance), ::testing::MatchesRegex("3\\.9\\.[0-9]+ 1\\.[0-9.]+ \\['nodes.py'\\] 3.0\n")) << runtime->err();
   unsigned lines = 0;
   const Prepared again = executor->prepare(node, [&](const Progress&) { ++lines; });
   EXPECT_EQ(lines, 0u);
@@ -402,7 +406,7 @@ TEST_F(Containers, system_packages_make_an_image_once_and_a_failure_shows_what_a
     auto instance = launch_prepared();
     take_exited(*instance);
     instance->collect();
-    EXPECT_EQ(runtime->out(), "Hello, world!\n");
+    EXPECT_EQ(out_of(instance), "Hello, world!\n");
   }
   const auto image = engine->image(prepared.image);
   ASSERT_TRUE(image);
