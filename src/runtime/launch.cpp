@@ -168,7 +168,9 @@ void Session::on_started(NodeRun& node) {
   for (const auto& [name, ns] : node.instance->phases_ns()) node.phases[name] = static_cast<double>(ns) / 1e6;
   node.ended_watch = loop_.on_readable(node.instance->ended_fd(), [this, &node] { on_instance_ended(node); });
   watch_limits(node);
+  // Where an engine answers late its node may be far ahead: whoever follows the run hears of its place all the same.
   if (node.state == State::launching) set_state(node, State::joining);
+  else if (node.state == State::setting_up || node.state == State::running) set_state(node, node.state);
 }
 
 void Session::watch_control(NodeRun& node) {

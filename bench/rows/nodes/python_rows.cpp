@@ -38,6 +38,7 @@ constexpr Ends kEnds[] = {
     {"iceoryx2, polling", Role::peer, Wait::polling, Payload::untouched},
     {"iceoryx2, sleeping", Role::peer, Wait::sleeping, Payload::untouched},
     {"hawse, written", Role::ours, Wait::adaptive, Payload::written_and_read},
+    {"hawse, polling, written", Role::ours, Wait::polling, Payload::written_and_read},
     {"iceoryx2, polling, written", Role::peer, Wait::polling, Payload::written_and_read},
     {"iceoryx2, sleeping, written", Role::peer, Wait::sleeping, Payload::written_and_read},
 };
@@ -47,6 +48,7 @@ struct Ours {
   std::map<std::string, std::string> variables;
 };
 const Ours kOurs[] = {{"hawse, written", "/ping_written.yaml", {}},
+                      {"hawse, polling, written", "/ping_written.yaml", {{"spin", "5ms"}}},
                       {"hawse", "/ping.yaml", {}},
                       {"hawse, polling", "/ping.yaml", {{"spin", "5ms"}}},  // far above a round trip, and over soon after a burst
                       {"hawse, sleeping", "/ping.yaml", {{"spin", "0ns"}}}};
