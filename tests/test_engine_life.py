@@ -232,16 +232,20 @@ def test_a_node_that_is_done_before_its_engine_has_answered_the_start_is_seen(be
     bench.nodes(NODES)
     bench.write({"nodes": {"source": {"node": "test/source", "params": {"count": 3, "shape": [4]}}, "boxed": {"node": "nodes.py:Tensors", "executor": "container"}, "sink": {"node": "test/sink"}},
                  "edges": ["source -> boxed -> sink"]})
-    before = {number for number, _ in processes()}
-    run = Watched(bench, engine.env)
-    while not any(number not in before and command.startswith("/hawse/init") for number, command in processes()):
-        assert run.process.poll() is None, run.told()
-    engine.hang()
-    run.until("node", "boxed", state="finishing")
-    assert [each for each in run.events if each["event"] == "node" and each["node"] == "boxed" and "where" in each] == [], "the engine has not answered yet"
-    engine.go_on()
-    done = run.finish()
-    assert done.code == 0 and done.of("failure") == [] and done.edge("boxed", "sink")["received"] == 3
+    def runs_until_stopped() -> bool:
+        """Whether the engine was stopped between the start of the container's first process and its answer, which takes it some milliseconds."""
+        before = {number for number, _ in processes()}
+        run = Watched(bench, engine.env)
+        while not any(number not in before and command.startswith("/hawse/init") for number, command in processes()):
+            assert run.process.poll() is None, run.told()
+        engine.hang()
+        run.until("node", "boxed", state="finishing")
+        in_time = not any(each["event"] == "node" and each["node"] == "boxed" and "where" in each for each in list(run.events))
+        engine.go_on()
+        done = run.finish()
+        assert done.code == 0 and done.of("failure") == [] and done.edge("boxed", "sink")["received"] == 3
+        return in_time
+    assert any(runs_until_stopped() for _ in range(20))
 
 
 @pytest.mark.parametrize("signals", [1, 2])
