@@ -138,6 +138,14 @@ def hawse(*arguments: str | pathlib.Path, **options: typing.Any) -> subprocess.C
     return subprocess.run([str(HAWSE), *map(str, arguments)], capture_output=True, text=True, timeout=WATCHDOG_S, **options)
 
 
+def wait_for(what: typing.Callable[[], object], why: str) -> None:
+    end = time.monotonic() + 120  # a watchdog
+    while not what():
+        if time.monotonic() > end:
+            pytest.fail(f"never: {why}")
+        time.sleep(0.02)
+
+
 # ---- what a run may leave behind: nothing ------------------------------------------------------------------------------------
 
 RUN_DIR = pathlib.Path(os.environ.get("HAWSE_RUN") or ("/run/hawse" if os.geteuid() == 0 else os.environ.get("XDG_RUNTIME_DIR", "/tmp") + "/hawse"))

@@ -13,7 +13,7 @@ import time
 import typing
 
 import pytest
-from harness import HAWSE, RUN_DIR, Bench, Run, needs_engine
+from harness import HAWSE, RUN_DIR, Bench, Run, needs_engine, wait_for
 
 pytestmark = needs_engine
 
@@ -46,14 +46,6 @@ def containers(*states: str) -> list[str]:
 def where(line: dict[str, typing.Any]) -> list[str]:
     """Ids of the containers that wait, as `docker ps` shows them."""
     return [one.removeprefix("container ") for one in line["where"]]
-
-
-def wait_for(what: typing.Callable[[], object], why: str) -> None:
-    end = time.monotonic() + 120  # a watchdog
-    while not what():
-        if time.monotonic() > end:
-            pytest.fail(f"never: {why}")
-        time.sleep(0.05)
 
 
 @pytest.fixture(autouse=True)

@@ -11,7 +11,7 @@ import time
 import typing
 
 import pytest
-from harness import HAWSE, RUN_DIR, Bench, Run, assert_nothing_left
+from harness import HAWSE, RUN_DIR, Bench, Run, assert_nothing_left, wait_for
 
 SAYS = """
     import json, os, time
@@ -39,14 +39,6 @@ def kept(bench: Bench) -> dict[str, typing.Any]:
 
 def waiting(bench: Bench) -> list[int]:
     return [int(one.removeprefix("process ")) for one in kept(bench)["where"]]
-
-
-def wait_for(what: typing.Callable[[], object], why: str) -> None:
-    end = time.monotonic() + 120  # a watchdog
-    while not what():
-        if time.monotonic() > end:
-            pytest.fail(f"never: {why}")
-        time.sleep(0.02)
 
 
 def alive(pid: int) -> bool:
