@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Podman behind its Docker-compatible service, with a folder and a socket of its own: the engine of a whole test run, or of a few tests."""
+"""Podman behind its Docker-compatible service, with a folder and a socket of its own: the engine of a whole test run, or of a few tests. Rootless where the tests are."""
 from __future__ import annotations
 
 import os
 import pathlib
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -15,9 +16,7 @@ PYTHON = "hawse/python:%d.%d" % sys.version_info[:2]
 
 def why_not() -> str:
     """Why there can be no such engine here; "" where there can."""
-    if shutil.which("podman") is None:
-        return "podman is not installed"
-    return "" if os.geteuid() == 0 else "these tests start podman as root"
+    return "" if shutil.which("podman") else "podman is not installed"
 
 
 class PodmanEngine:
@@ -27,8 +26,11 @@ class PodmanEngine:
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="hp", dir="/tmp"))  # short: a socket's path has 107 characters
         self.host = f"unix://{self.folder}/s"
         self.command = ["podman", "--root", str(self.folder / "root"), "--runroot", str(self.folder / "run"), "--cgroup-manager", "cgroupfs"]
-        if shutil.which("runc"):
+        if shutil.which("runc", path=os.environ["PATH"] + ":/usr/sbin"):
             self.command += ["--runtime", "runc"]  # crun refuses a machine that has both hierarchies of control groups
+        self.rootless = os.geteuid() != 0
+        if self.rootless:
+            self.command = ["env", f"XDG_RUNTIME_DIR={self.folder}", *self.command, "--storage-driver", "overlay"]  # its own choice, vfs, copies an image for each container
         with open(self.folder / "log", "ab") as log:
             self.process = subprocess.Popen([*self.command, "system", "service", "--time", "0", self.host], stdout=log, stderr=log, start_new_session=True)
         end = time.monotonic() + 60
@@ -47,10 +49,13 @@ class PodmanEngine:
         return True
 
     def remove(self) -> None:
-        self.process.kill()  # what it had goes below; asked to end, it waits for half a minute
+        os.killpg(self.process.pid, signal.SIGKILL)  # what it had goes below; asked to end, it waits for half a minute
         self.process.wait()
         subprocess.run([*self.command, "rm", "--all", "--force", "--time", "0"], capture_output=True, check=True)
         mounts = [line.split()[1] for line in pathlib.Path("/proc/mounts").read_text().splitlines() if line.split()[1].startswith(f"{self.folder}/")]
         for mount in sorted(mounts, reverse=True):
             subprocess.run(["umount", "-l", mount], check=True)
+        if self.rootless:
+            subprocess.run([*self.command, "unshare", "sh", "-c", f"umount {self.folder}/root/overlay; rm -rf {self.folder}/root"], check=True)  # files of the user's own users
+            os.kill(int((self.folder / "libpod/tmp/pause.pid").read_text()), signal.SIGKILL)  # keeps the user namespace
         shutil.rmtree(self.folder)

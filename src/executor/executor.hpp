@@ -107,7 +107,7 @@ class Instance {
   virtual Usage usage() const noexcept = 0;   // after collect(): the last that could be seen
   virtual pid_t pid() const noexcept { return 0; }  // of a process of this machine that is the node and nothing else; 0: none
   virtual std::string where() const = 0;      // "thread", "process 4711", "container 3f2a91c04d11"
-  virtual std::string limits_by() const = 0;  // what holds its limits: "cgroup v1", "rlimit", "engine", ""
+  virtual std::string limits_by() const = 0;  // what holds its limits, as far as is known by now: "cgroup v1", "rlimit", "engine", ""
   virtual std::vector<std::pair<std::string, std::int64_t>> phases_ns() const { return {}; }  // "create", "start"
   virtual void exited(int /*code*/, int /*signal*/) noexcept {}  // hawse-init said so; makes ended_fd readable
   virtual void gone() noexcept {}  // its end was seen in another way, or is waited for no longer; makes ended_fd readable

@@ -176,6 +176,7 @@ void Session::on_collected(NodeRun& node, const Ending& ending) {
   const auto usage = node.instance->usage();
   look_at_limits(node, usage);
   node.memory_peak_bytes = std::max({node.memory_peak_bytes, usage.memory_peak_bytes.value_or(0), ending.memory_peak_bytes.value_or(0)});
+  node.limits_by = node.instance->limits_by();
   node.control.reset();
   node.token.clear();  // whoever still comes with it comes too late
   if (node.spec->executor == pipeline::ExecutorKind::container) remove_later(node);

@@ -58,7 +58,7 @@ void Session::answer_inspect(Control::Client& client, const NodeRun& node) const
   const pid_t pid = node.instance ? node.instance->pid() : 0;
   Held held = pid > 0 ? held_by(pid) : Held{};
   json about = {{"type", "node"}, {"node", node.id}, {"state", to_string(node.state)}, {"where", node.where}, {"environment", node.prepared.summary},
-                {"limits_by", node.limits_by}};
+                {"limits_by", node.limited_by()}};
   about["executor"] = node.spec != nullptr ? pipeline::to_string(node.spec->executor) : "application";
   if (node.spec != nullptr) about["may_touch"] = may_touch(*node.spec, pipeline_);
   if (pid > 0) about["pid"] = pid;

@@ -164,7 +164,6 @@ void Session::on_started(NodeRun& node) {
     for (const auto& line : node.instance->guarded()) guard_->add(line);
   }
   node.where = node.instance->where();
-  node.limits_by = node.instance->limits_by();
   for (const auto& [name, ns] : node.instance->phases_ns()) node.phases[name] = static_cast<double>(ns) / 1e6;
   node.ended_watch = loop_.on_readable(node.instance->ended_fd(), [this, &node] { on_instance_ended(node); });
   watch_limits(node);

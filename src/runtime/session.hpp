@@ -195,7 +195,8 @@ class Session {
     bool waits = false;                    // told that it is started again when a neighbour has come along
     std::int64_t launched_ns = 0, hello_ns = 0, ready_ns = 0;
     json phases = json::object();
-    std::string where, limits_by;
+    std::string where, limits_by;          // the second of its last end
+    std::string limited_by() const { return instance ? instance->limits_by() : limits_by; }
     std::uint64_t memory_peak_bytes = 0;
     LimitsMet met;
     Life life;

@@ -61,7 +61,7 @@ json Session::node_summary(const NodeRun& node) const {
               {"executor", node.spec != nullptr ? pipeline::to_string(node.spec->executor) : "application"},
               {"language", node.language},
               {"environment", node.prepared.summary},
-              {"limits_by", node.limits_by},
+              {"limits_by", node.limited_by()},
               {"frames_in", page.frames_in.load(std::memory_order_relaxed)},
               {"frames_out", page.frames_out.load(std::memory_order_relaxed)},
               {"processing_ns", latency_of(page.processing)},

@@ -2,8 +2,11 @@
 #include "executor/container/base_image.hpp"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <deque>
+#include <filesystem>
+#include <optional>
 
 #include "base/error.hpp"
 #include "base/subprocess.hpp"
@@ -29,10 +32,16 @@ const char* suite_of(const std::string& version) {
 
 void run_mmdebstrap(const std::string& suite, const ScopedDir& work, const std::string& what, const Report& report, Interrupt* interrupt) {
   SpawnOptions options;
+  // Its file tree: gone with our folder, also where it is killed. Without root's rights it works as one of the user's own users, who can't enter a home of 0700.
+  std::optional<ScopedDir> open;
+  if (::geteuid() != 0) {
+    open.emplace(std::filesystem::temp_directory_path(), "hawse-base-");
+    std::filesystem::permissions(open->path(), std::filesystem::perms(0711));
+  }
   options.argv = {"mmdebstrap", "--variant=apt", "--include=python3", "--format=tar", suite, (work.path() / "base.tar").string()};
   options.working_directory = work.path().string();
   options.env = current_environment();
-  options.env["TMPDIR"] = work.path().string();  // its file tree: gone with our folder, also where it is killed
+  options.env["TMPDIR"] = (open ? *open : work).path().string();
   std::deque<std::string> last;
   RunResult result;
   try {
@@ -48,8 +57,11 @@ void run_mmdebstrap(const std::string& suite, const ScopedDir& work, const std::
   if (!result.status.signalled && result.status.value == 0) return;
   std::string context = "mmdebstrap failed";
   for (const auto& line : last) context += "\n  " + line;
+  const auto says = [&](const char* word) { return context.find(word) != std::string::npos; };
   throw Error(ErrorCode::environment, what, context,
-              context.find("PUBKEY") != std::string::npos ? "apt install debian-archive-keyring" : "check that Debian's package archive can be reached: apt update");
+              says("PUBKEY")                     ? "apt install debian-archive-keyring"
+              : says("Permission denied") && open ? "set TMPDIR to a folder that every user can enter"
+                                                 : "check that Debian's package archive can be reached: apt update");
 }
 
 }  // namespace

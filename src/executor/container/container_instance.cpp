@@ -51,7 +51,6 @@ ContainerInstance::ContainerInstance(std::shared_ptr<const Engine> engine, std::
     : engine_(std::move(engine)), removals_(std::move(removals)), notice_(or_none(std::move(notice))), memory_limit_bytes_(memory_limit_bytes),
       ended_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)), over_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
   if (!ended_ || !over_) throw Error::from_errno("start a container", "eventfd");
-  limited_ = body["HostConfig"].contains("Memory") || body["HostConfig"].contains("NanoCpus");
   const std::int64_t begun = now_ns();
   create(name, body);
   const std::int64_t created = now_ns();
@@ -138,7 +137,7 @@ bool ContainerInstance::look_up() {
   const auto state = engine_->inspect(id_);
   if (!state || state->pid <= 0) return false;
   if (!has_own_cgroup(state->pid)) {
-    if (std::exchange(limited_, false)) notice_("its limits don't hold: its engine gave it no control group of its own");
+    if (!unlimited_.exchange(true)) notice_("its limits don't hold: its engine gave it no control group of its own");
     return true;
   }
   auto found = CgroupView::of_process(state->pid);

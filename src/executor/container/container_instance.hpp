@@ -11,6 +11,7 @@
 // Threading. exited(), gone() and kill() never wait for the engine; the others may for some seconds.
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -41,7 +42,7 @@ class ContainerInstance final : public Instance {
   void abort() noexcept override { removals_->signal(id_, "SIGABRT"); }  // its init passes that on
   Usage usage() const noexcept override;
   std::string where() const override { return "container " + id_.substr(0, 12); }
-  std::string limits_by() const override { return "engine"; }
+  std::string limits_by() const override { return unlimited_ ? "nothing: no control group of its own" : "engine"; }
   std::vector<std::pair<std::string, std::int64_t>> phases_ns() const override { return phases_ns_; }
   void exited(int code, int signal) noexcept override;
   void gone() noexcept override { mark_ended(); }
@@ -66,7 +67,7 @@ class ContainerInstance final : public Instance {
   std::string id_;
   std::optional<std::uint64_t> memory_limit_bytes_;
   std::vector<std::pair<std::string, std::int64_t>> phases_ns_;
-  bool limited_ = false;  // the watcher's: it is to have limits, and nothing is known against it
+  std::atomic<bool> unlimited_ = false;  // its engine gave it no control group of its own
   UniqueFd ended_, over_;  // eventfds; the second ends the watcher's pauses
 
   mutable std::mutex mutex_;  // over the following

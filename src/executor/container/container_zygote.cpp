@@ -66,7 +66,7 @@ class ForkedInContainer final : public Instance {
 
   Usage usage() const noexcept override { return container().usage(); }
   std::string where() const override { return container().where(); }
-  std::string limits_by() const override { return "engine"; }
+  std::string limits_by() const override { return container().limits_by(); }
   std::vector<std::pair<std::string, std::int64_t>> phases_ns() const override { return phases_ns_; }
 
  private:
