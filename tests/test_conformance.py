@@ -252,6 +252,7 @@ def test_attempts_are_counted_and_then_the_node_stays_down(bench: Bench, executo
     assert run.code == 5
     assert [f["attempt"] for f in run.of("failure", "dies")] == [1, 2, 3]
     assert run.edge("source", "sink")["received"] == 5, "a failed node is nobody else's business"
+    assert run.edge("source", "dies")["dropped"] == 4, "what it never had"
 
 
 def test_a_memory_limit_is_named_with_its_peak(bench: Bench, executor: str) -> None:

@@ -5,8 +5,7 @@
 //
 // Watching.   A small native thread (it never takes the GIL) sits in epoll on the socket, edge-triggered. A message sets a flag and rings the
 //             node's own doorbell, so that one futex wait covers frames and control; a hang-up ends the process even while user code runs.
-// Sleeping.   Read the bell, prepare_sleep() on each end, look once more at the ends and the flag, then sleep on the value read: a ring
-//             in between makes the futex return at once.
+// Sleeping.   plane::wait_on(), as any node.
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/epoll.h>
@@ -17,6 +16,7 @@
 #include <cstdlib>
 
 #include "objects.hpp"
+#include "plane/wait.hpp"
 
 namespace hawse::python {
 
@@ -168,28 +168,34 @@ bool listens(const PortObject* port, const Wanted& wanted) {
   return port == wanted.room || port == wanted.slots || port == wanted.settled;
 }
 
-void sleep_now(LoopObject* loop, const Wanted& wanted, std::uint32_t seen, std::int64_t timeout_ns) {
-  if (wanted.frames)
-    for (std::uint32_t i = 0; i < loop->input_count; ++i) loop->inputs[i]->link.prepare_sleep();
-  for (std::uint32_t i = 0; i < loop->output_count; ++i)
-    if (listens(loop->outputs[i], wanted)) loop->outputs[i]->port.prepare_sleep();
-  if (!there(loop, wanted)) {
-    set_state(loop, plane::NodeState::waiting);
-    loop->bell.wait(seen, timeout_ns);
+struct Waiter {
+  LoopObject* loop;
+  const Wanted& wanted;
+
+  bool there() { return python::there(loop, wanted); }
+
+  void prepare_sleep() {
+    for (std::uint32_t i = 0; wanted.frames && i < loop->input_count; ++i) loop->inputs[i]->link.prepare_sleep();
+    for (std::uint32_t i = 0; i < loop->output_count; ++i)
+      if (listens(loop->outputs[i], wanted)) loop->outputs[i]->port.prepare_sleep();
   }
-  if (wanted.frames)
-    for (std::uint32_t i = 0; i < loop->input_count; ++i) loop->inputs[i]->link.cancel_sleep();
-  for (std::uint32_t i = 0; i < loop->output_count; ++i) loop->outputs[i]->port.cancel_sleep();
-}
+
+  void cancel_sleep() {
+    for (std::uint32_t i = 0; wanted.frames && i < loop->input_count; ++i) loop->inputs[i]->link.cancel_sleep();
+    for (std::uint32_t i = 0; i < loop->output_count; ++i) loop->outputs[i]->port.cancel_sleep();
+  }
+
+  void asleep(bool begins) {
+    if (begins) set_state(loop, plane::NodeState::waiting);
+  }
+};
 
 // Looks, then sleeps, until what is wanted is there, a message came, the bell rang for another reason, or the timeout passed (< 0: none).
 void sleep_for(LoopObject* loop, const Wanted& wanted, std::int64_t timeout_ns) {
-  const std::uint32_t seen = loop->bell.value();
   const std::int64_t from_ns = plane::monotonic_ns();
   for (std::uint32_t i = 0; i < loop->output_count; ++i) flush_abandoned(loop->outputs[i]);
   Py_BEGIN_ALLOW_THREADS
-  const bool came = plane::look_before_sleep(loop->spin, loop->bell, seen, from_ns, timeout_ns, plane::monotonic_ns, [&] { return there(loop, wanted); });
-  if (!came) sleep_now(loop, wanted, seen, timeout_ns);
+  plane::wait_on(loop->bell, loop->spin, from_ns, timeout_ns, Waiter{loop, wanted});
   Py_END_ALLOW_THREADS
   const std::int64_t waited_ns = plane::monotonic_ns() - from_ns;
   loop->spin.came(waited_ns);

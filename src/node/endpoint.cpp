@@ -11,6 +11,7 @@
 
 #include "base/error.hpp"
 #include "base/random.hpp"
+#include "plane/wait.hpp"
 
 #ifndef HAWSE_VERSION
 #define HAWSE_VERSION "0.1.0"
@@ -321,38 +322,48 @@ bool Endpoint::sleep_until(std::int64_t monotonic_ns) {
   return !leaves();
 }
 
-// Looks for a while, where that pays, then sleeps.
-bool Endpoint::wait_once(bool inputs, bool outputs, std::int64_t from_ns, std::int64_t timeout_ns, bool (*ready)(void*), void* context) {
-  const std::uint32_t seen = bell_.value();
+struct Endpoint::Waiter {
+  Endpoint& self;
+  const bool inputs, outputs;
+  bool (*const ready)(void*);
+  void* const context;
   bool is_ready = false;
-  const auto there = [&] { return channel_.pending() || (is_ready = ready(context)); };
-  if (!plane::look_before_sleep(spin_, bell_, seen, from_ns, timeout_ns, plane::monotonic_ns, there))
-    is_ready = sleep_once(inputs, outputs, seen, timeout_ns, ready, context);
-  if (is_ready) spin_.came(plane::monotonic_ns() - from_ns);
-  return is_ready;
-}
+  plane::NodeState before = plane::NodeState::waiting;
+  std::int64_t begin_ns = 0;
 
-// The bell was read first, then everything is looked at once more: whatever happens after that look rings it.
-bool Endpoint::sleep_once(bool inputs, bool outputs, std::uint32_t seen, std::int64_t timeout_ns, bool (*ready)(void*), void* context) {
-  for (const auto& output : outputs_)
-    if (outputs) output->port().prepare_sleep();
-  if (inputs)
-    for (Link& link : links_)
-      if (!link.ended) link.end->link.prepare_sleep();
-  const bool is_ready = !channel_.pending() && ready(context);
-  if (!is_ready && !channel_.pending()) {
-    const plane::NodeState before = page_.state();
-    page_.set(before == plane::NodeState::finished ? before : plane::NodeState::waiting);
-    const std::int64_t begin_ns = plane::monotonic_ns();
-    bell_.wait(seen, timeout_ns);
-    page_.add_waited(plane::monotonic_ns() - begin_ns);
-    page_.set(before);
+  bool there() { return self.channel_.pending() || (is_ready = ready(context)); }
+
+  void prepare_sleep() noexcept {
+    for (const auto& output : self.outputs_)
+      if (outputs) output->port().prepare_sleep();
+    for (Link& link : self.links_)
+      if (inputs && !link.ended) link.end->link.prepare_sleep();
   }
-  for (const auto& output : outputs_) output->port().cancel_sleep();
-  if (inputs)
-    for (Link& link : links_)
-      if (!link.ended) link.end->link.cancel_sleep();
-  return is_ready;
+
+  void cancel_sleep() noexcept {
+    for (const auto& output : self.outputs_) output->port().cancel_sleep();
+    for (Link& link : self.links_)
+      if (inputs && !link.ended) link.end->link.cancel_sleep();
+  }
+
+  void asleep(bool begins) noexcept {
+    const std::int64_t now_ns = plane::monotonic_ns();
+    if (begins) {
+      before = self.page_.state();
+      begin_ns = now_ns;
+      if (before != plane::NodeState::finished) self.page_.set(plane::NodeState::waiting);
+    } else {
+      self.page_.add_waited(now_ns - begin_ns);
+      self.page_.set(before);
+    }
+  }
+};
+
+bool Endpoint::wait_once(bool inputs, bool outputs, std::int64_t from_ns, std::int64_t timeout_ns, bool (*ready)(void*), void* context) {
+  Waiter waiter{.self = *this, .inputs = inputs, .outputs = outputs, .ready = ready, .context = context};
+  plane::wait_on(bell_, spin_, from_ns, timeout_ns, waiter);
+  if (waiter.is_ready) spin_.came(plane::monotonic_ns() - from_ns);
+  return waiter.is_ready;
 }
 
 }  // namespace hawse::node

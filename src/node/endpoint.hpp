@@ -95,6 +95,8 @@ class Endpoint {
     bool connected = false, ended = false, paused = false;
   };
 
+  struct Waiter;
+
   void configure(ControlMessage&&);
   void apply(ControlMessage&&);
   bool take_from(Link&, Event&);
@@ -103,7 +105,6 @@ class Endpoint {
   bool link_over(const Link&) const noexcept;
   bool find_ended(std::size_t port, Event&);
   bool wait_once(bool inputs, bool outputs, std::int64_t from_ns, std::int64_t timeout_ns, bool (*ready)(void*), void* context);
-  bool sleep_once(bool inputs, bool outputs, std::uint32_t seen, std::int64_t timeout_ns, bool (*ready)(void*), void* context);
 
   plane::Bell bell_;
   Channel channel_;  // after the bell: its thread rings it

@@ -158,7 +158,7 @@ void PortOutput::end() noexcept {
   if (!std::exchange(ended_, true)) port_->end(plane::LinkState::ended);
 }
 
-bool PortOutput::settled() noexcept { return !connected() || (port_->drained() && port_->slots_in_use() == 0); }
+bool PortOutput::settled() noexcept { return (port_->drained() && port_->slots_in_use() == 0) || !connected(); }
 
 // ---- messages -----------------------------------------------------------------------------------------------------------
 

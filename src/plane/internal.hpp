@@ -60,17 +60,11 @@ class SpinGuard {
   SpinLock& lock_;
 };
 
-// Zeroed pages, touched only where used; null where the system refuses.
-inline void* map_zeroed(std::size_t bytes) noexcept {
-  void* memory = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  return memory == MAP_FAILED ? nullptr : memory;
-}
-
-// A member without an initializer is zero, and its pages are touched only where used.
+// A member without an initializer is zero, and its pages are touched only where used. Null where the system refuses.
 template <class T>
 T* make_mapped() noexcept {
-  void* memory = map_zeroed(sizeof(T));
-  if (memory == nullptr) return nullptr;
+  void* memory = ::mmap(nullptr, sizeof(T), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (memory == MAP_FAILED) return nullptr;
   T* object = new (memory) T;
   asm volatile("" : : "r"(object) : "memory");  // the compiler takes a member that no constructor sets for undefined; ours are what the system gave
   return object;
@@ -118,19 +112,6 @@ inline void add(std::atomic<std::uint64_t>& counter, std::uint64_t amount) noexc
   counter.store(counter.load(std::memory_order_relaxed) + amount, std::memory_order_relaxed);
 }
 
-// The parts of a mapped link, and what its header said when it was opened: the peer may change the header later, to no effect.
-struct LinkMemory {
-  LinkHeader* header = nullptr;
-  WriterStats* writer = nullptr;
-  ReaderStats* reader = nullptr;
-  Descriptor* descriptors = nullptr;
-  Lease* leases = nullptr;
-  std::uint32_t queue = 0;
-  std::uint32_t ring_mask = 0;
-  bool shared_read = false;
-
-  std::uint64_t ring_slots() const noexcept { return std::uint64_t{ring_mask} + 1; }
-};
 Status open_link(int fd, Mapping* mapping, LinkMemory* out) noexcept;
 
 }  // namespace hawse::plane

@@ -14,10 +14,12 @@
 //              +------------+-------------+-------------+-----------------------+------------------+
 //   doorbell   one futex word a node, mapped by the node and its direct peers.
 //   node page  a node's progress and processing times, shared by the node and the supervisor only.
+// Links, doorbells and pages are sealed SHRINK|GROW, and mapped for writing by all who have them. Whoever is handed a memory checks its
+// size and its seals before it maps it.
 //
 // Who writes what in a link: the writer the descriptors, its flags and its stats; the reader the leases, its flags and its
-// stats; both the `returned` bits (the reader sets, the writer clears) and, on a dropping edge, `read`. Words of the two are
-// 128 bytes apart: processors fetch lines in pairs.
+// stats; both the `returned` bits (the reader sets, the writer clears) and, where the policy is drop_oldest or latest, `read`. Words of
+// the two are 128 bytes apart: processors fetch lines in pairs.
 //
 // Positions. The frames of a link are numbered 0, 1, 2, ... in 64 bits, which never wrap: its positions. Position p stands in
 // descriptor p % ring_slots, and that descriptor's stamp is p + 1 once it is complete. So a reader needs no cursor of the
@@ -27,12 +29,28 @@
 //
 //   free --writer: allocate--> building --writer: send--> sent (one reference a link, counted in the WRITER'S OWN memory)
 //     ^                                                     | reader: advances `read` past its descriptor -> leased
-//     |                                                     | writer (dropping policies only): advances `read` -> dropped
+//     |                                                     | writer (drop_oldest, latest): advances `read` -> dropped
 //     +--writer: last reference gone <-- reader: sets the slot's bit in `returned`
 //
-// What a frame costs, both sides busy: the writer stores two lines a link and fences once; the reader loads the two lines,
-// does one locked operation to take the frame and two to return it; no system call and no allocation. Where the other side
-// sleeps: one futex wake on top.
+// What each side may assume, if the other is honest:
+//   stamp p + 1         place, header and payload of position p are there, `last_sequence` counts it, and what its writer had flushed
+//                       or dropped before is to be seen in flush_id, void_until and `read`.
+//   `read` beyond p     by the reader: p is leased, and under block and drop_newest its lease was noted first.
+//   bit in `returned`   the reader looks at that slot no more, and its lease is gone.
+//   writer_state        not open: every frame that there will be has its stamp.
+//   reader_state        not open: nothing more is taken or returned, and every slot that the link holds is the writer's.
+//   adopted             what a dead reader held is in the ring: before, the reader of the new link takes nothing.
+//   ..._sleeps          a hint. Whoever sets it looks once more before it sleeps, so one that is seen late costs nothing.
+//
+// What a frame costs, both sides busy, on each link, besides its payload's own lines:
+//   writer  two lines stored (the descriptor) and its stats; one fence for all links; a look at reader_sleeps and reader_state. Every
+//           `queue` frames, under drop_oldest and latest for each frame, a look at `read`, whose line the reader writes. Where no slot
+//           is free, for a frame of 4 KiB or more always, a look at the words of `returned` and an exchange of each that isn't zero.
+//           One reading of the clock, of a fast stream (a million frames a second) for one frame in 32.
+//   reader  the two lines loaded; one locked operation on `read` to take it; two to return it (its own lock, `returned`); its lease, twice;
+//           a look at writer_sleeps each time; the clock where the writer has read it.
+//   Neither makes a system call or allocates. The other side sleeps: one futex wake. No slot is large enough: four messages, a memory
+//   file and its mapping at each end, once; a page that is touched for the first time at an end costs that end a fault.
 //
 // After a death. The writer's own tables say what a dead reader had not returned: it is put into the replacement's link first,
 // in order, marked kFlagGivenAgain, and such a link has a ring that is large enough for all of it. Where the writer is dead, too,
@@ -72,8 +90,7 @@ enum class PixelFormat : std::uint16_t { none = 0, rgb24 = 1, bgr24 = 2, rgba = 
 
 // Bits of FrameHeader::flags.
 inline constexpr std::uint16_t kFlagGivenAgain = 1u << 0;  // this reader's predecessor died with the frame unreturned
-inline constexpr std::uint16_t kFlagEndOfStreamControl = 1u << 1;
-inline constexpr std::uint16_t kKnownFlags = kFlagGivenAgain | kFlagEndOfStreamControl;
+inline constexpr std::uint16_t kKnownFlags = kFlagGivenAgain;
 
 // What a frame is. The writer builds it in its own memory; send copies it into the descriptor of every link.
 struct FrameHeader {
@@ -122,9 +139,9 @@ struct LinkHeader {
   std::uint32_t queue;         // most unread frames
   std::uint32_t ring_slots;    // entries of the descriptor ring, a power of two: twice the queue (after a flush, what is void still
                                // stands there), and whatever a dead reader may have held
-  std::uint32_t shared_read;   // 1: a dropping policy, `read` is moved by compare-and-swap from both sides
+  std::uint32_t shared_read;   // 1: drop_oldest or latest, `read` is moved by compare-and-swap from both sides
 
-  alignas(kLinePair) std::atomic<std::uint64_t> read;  // [link.read] reader (or dropping writer) releases, writer acquires
+  alignas(kLinePair) std::atomic<std::uint64_t> read;  // [link.read] reader (where shared, the writer, too) releases, writer acquires
 
   // What the writer looks at when it sends.
   // A side sets its flag, fences, looks once more, then sleeps on its node's doorbell. The other side fences after

@@ -104,6 +104,20 @@ TEST_P(EveryPolicy, forgets_a_reader_that_closed) {
   EXPECT_TRUE(writer.port->drained());
 }
 
+TEST_P(EveryPolicy, what_a_failed_reader_never_had_counts_as_dropped) {
+  TestWriter writer(64, 2);
+  TestReader reader;
+  const TestFd link = join(writer, reader, 0, 2, GetParam());
+  Received frame;
+  ASSERT_EQ(send_one(*writer.port), Status::ok);
+  ASSERT_EQ(reader.link->receive(&frame), Status::ok);
+  ASSERT_EQ(send_one(*writer.port), Status::ok);
+  view_of(link).end_for_reader(LinkState::failed);
+  for (int i = 0; i < 10; ++i) ASSERT_EQ(send_one(*writer.port), Status::ok);
+  EXPECT_EQ(view_of(link).writer().dropped.load(), 11u);
+  EXPECT_EQ(writer.port->slots_in_use(), 0u);
+}
+
 TEST_P(EveryPolicy, carries_nothing_and_a_quarter_of_a_gigabyte) {
   TestWriter writer(0, 2);
   writer.grow(256ull << 20, 1);

@@ -193,11 +193,4 @@ void Bell::wait(std::uint32_t seen, std::int64_t timeout_ns) noexcept {
   ::syscall(SYS_futex, &doorbell->rings, FUTEX_WAIT, seen, timeout_ns < 0 ? nullptr : &timeout, nullptr, 0);
 }
 
-bool Bell::rang() noexcept {
-  const std::uint32_t now = value();
-  const bool changed = now != heard_;
-  heard_ = now;
-  return changed;
-}
-
 }  // namespace hawse::plane

@@ -118,18 +118,25 @@ void OutputPort::State::collect(WriterLink& link) noexcept {
   }
 }
 
-bool OutputPort::State::has_left(const WriterLink& link) noexcept {
-  return link.memory.header->reader_state.load(std::memory_order_acquire) != static_cast<std::uint32_t>(LinkState::open);  // [link.reader_state]
+LinkState OutputPort::State::reader_state(const WriterLink& link) noexcept {
+  return static_cast<LinkState>(link.memory.header->reader_state.load(std::memory_order_acquire));  // [link.reader_state]
 }
 
 void OutputPort::State::attend(WriterLink& link) noexcept {
-  if (has_left(link)) return forget(link);
-  if (ended) tell_end(link);
+  const LinkState state = reader_state(link);
+  if (state == LinkState::open) {
+    if (ended) tell_end(link);
+    return;
+  }
+  if (state == LinkState::failed && load_read(link)) {
+    link.lost = true;
+    add(link.memory.writer->dropped, link.written - link.read);
+  }
+  forget(link);
 }
 
 // The frames' order is their sequence; a link holds a slot for one frame at a time.
 Status OutputPort::State::give_again(WriterLink& link, std::uint64_t set_aside_sequence) noexcept {
-  std::uint16_t* const order = link.order;
   std::uint32_t count = 0;
   for (std::uint32_t word = 0; word < kMaxSlots / 64; ++word)
     for (std::uint64_t bits = link.held[word]; bits != 0; bits &= bits - 1)
@@ -161,6 +168,7 @@ void OutputPort::State::fail(WriterLink& link) noexcept {
   link.memory.header->writer_state.store(static_cast<std::uint32_t>(LinkState::failed), std::memory_order_release);  // [link.writer_state]
   link.bell.ring();
   forget(link);
+  link.lost = true;
 }
 
 void OutputPort::State::tell_end(WriterLink& link) noexcept {
@@ -195,13 +203,13 @@ Status OutputPort::set_link(std::uint32_t index, int link_fd, int reader_doorbel
   WriterLink& link = *place;
   if (link.open) state_->collect(link);  // what the dead reader still returned is not given again
   if (link.open && state_->load_read(link) && link.read < link.void_until) state_->drop_entries(link, link.void_until);
-  if (link.open && State::has_left(link)) state_->forget(link);
+  if (link.open && State::reader_state(link) != LinkState::open) state_->forget(link);
   link.mapping = static_cast<Mapping&&>(mapping);
   link.bell = static_cast<Bell&&>(bell);
   link.memory = memory;
   link.when_full = when_full;
   link.open = true;
-  link.end_is_told = false;
+  link.lost = link.end_is_told = false;
   link.written = link.read = link.void_until = 0;
   link.blocked_since_ns = 0;
   const Status given = state_->give_again(link, set_aside_sequence);

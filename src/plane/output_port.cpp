@@ -172,6 +172,8 @@ Status OutputPort::send(const Building& building, std::uint32_t copies) noexcept
     state.push(link, number, 0);
     add(link.memory.writer->copies, copies);
   });
+  for (std::uint32_t i = 0; i < state.link_limit; ++i)
+    if (state.links[i] != nullptr && state.links[i]->lost) add(state.links[i]->memory.writer->dropped, 1);
   full_fence();
   state.each_open([](WriterLink& link) { State::ring_if_asleep(link); });
   state.drop_reference(number);
@@ -185,8 +187,8 @@ void OutputPort::flush(std::uint64_t id) noexcept {
     link.void_until = link.written;
     header.void_until.store(link.void_until, std::memory_order_relaxed);
     header.flush_id.store(id, std::memory_order_release);  // [link.flush_id]
+    link.bell.ring();                                      // it may wait for something else than frames
   });
-  state_->each_open([](WriterLink& link) { link.bell.ring(); });  // it may wait for something else than frames
 }
 
 void OutputPort::count_flushed() noexcept {

@@ -34,7 +34,6 @@ struct WriterArena {
   std::uint32_t free_count = 0;
   std::uint16_t free_head = kNoSlot;  // last in, first out: the slot that is most likely still in a cache
   bool enabled = false;
-
 };
 
 // Our copy of a ring entry: the one in the link belongs to whoever wrote there last.
@@ -49,13 +48,13 @@ struct WriterLink {
   Bell bell;  // the reader's
   WhenFull when_full = WhenFull::block;
   bool open = false;           // false: closed by its reader, or broken; it holds nothing
+  bool lost = false;           // closed, as its reader failed: what is sent counts as dropped
   bool end_is_told = false;
   std::uint64_t written = 0;   // our own cursors: the shared ones are only published to, or checked against these
   std::uint64_t read = 0;
   std::uint64_t void_until = 0;
   std::int64_t blocked_since_ns = 0;
   std::uint64_t held[kMaxSlots / 64];  // slots of which this link has a reference
-  std::uint16_t order[kMaxSlots];      // of what is given again
   RingEntry ring[kMaxRing];
 
   // What was flushed doesn't hold up what comes after it, as long as the ring has places.
@@ -80,6 +79,7 @@ struct OutputPort::State {
   bool ended = false;
   LinkState end_state = LinkState::open;
   WriterSlot slots[kMaxSlots];
+  std::uint16_t order[kMaxSlots];  // of what a link gives again
 
   ~State();
 
@@ -105,7 +105,7 @@ struct OutputPort::State {
   void forget(WriterLink&) noexcept;
   void fail(WriterLink&) noexcept;
   void tell_end(WriterLink&) noexcept;
-  static bool has_left(const WriterLink&) noexcept;  // the reader
+  static LinkState reader_state(const WriterLink&) noexcept;
   static void ring_if_asleep(WriterLink&) noexcept;  // after full_fence()
 
   template <class F>

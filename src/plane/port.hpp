@@ -5,7 +5,7 @@
 // Data flow.   OutputPort: allocate -> fill in place -> send to every link of the port. InputLink: receive -> read in
 //              place -> release.
 // Sleeping.    Neither end blocks. A node has one Doorbell; it asks each of its ends to prepare_sleep(), looks at them once
-//              more, and waits on the doorbell (wait() does the three). Peers ring it.
+//              more, and waits on the doorbell (wait_on() of wait.hpp does the three). Peers ring it.
 // Threading.   One thread drives all ends of a node. Only InputLink::release may be called from any thread.
 // Errors.      Everything is noexcept, allocates nothing after set-up, logs nothing and returns Status. The code is
 //              freestanding (no libstdc++ at run time, no exceptions), so that one object serves every C library.
@@ -69,6 +69,20 @@ class Mapping {
   std::size_t size_ = 0;
 };
 
+// The parts of a mapped link, and what its header said when it was opened: the peer may change the header later, to no effect.
+struct LinkMemory {
+  LinkHeader* header = nullptr;
+  WriterStats* writer = nullptr;
+  ReaderStats* reader = nullptr;
+  Descriptor* descriptors = nullptr;
+  Lease* leases = nullptr;
+  std::uint32_t queue = 0;
+  std::uint32_t ring_mask = 0;
+  bool shared_read = false;
+
+  std::uint64_t ring_slots() const noexcept { return std::uint64_t{ring_mask} + 1; }
+};
+
 // The futex word of a node.
 class Bell {
  public:
@@ -76,13 +90,9 @@ class Bell {
   std::uint32_t value() const noexcept;
   void ring() noexcept;                                              // add one and wake
   void wait(std::uint32_t seen, std::int64_t timeout_ns) noexcept;   // returns when value() != seen, or after timeout (<0: none), or spuriously
-  // Whether it rang since the last call. For the node that owns the doorbell.
-  bool rang() noexcept;
-  std::uint32_t heard() const noexcept { return heard_; }
 
  private:
   Mapping mapping_;
-  std::uint32_t heard_ = 0;  // value() at the last rang()
 };
 
 struct Slot {
@@ -175,7 +185,7 @@ class InputLink {
   State* state_;
 };
 
-// One wait for everything a node has.
+// A wait for everything that has nothing but ends, on wait_on(): of tests, models and benchmarks.
 struct Ends {
   OutputPort* const* outputs = nullptr;
   std::size_t output_count = 0;
@@ -183,17 +193,16 @@ struct Ends {
   std::size_t input_count = 0;
 };
 // Returns when an input has something (wait_for_input; take one that has ended, or is corrupt, out of `ends`: it always has),
-// when every output can_send (wait_for_room), when every output that has ended is drained (with neither), when the bell has
-// rung since the last wait() returned, when a signal came, or after timeout_ns (< 0: none). So whoever has something else to
-// say to the node (a control message) says it, then rings. `spin`: how long to look before sleeping; null: not at all.
+// when every output can_send (wait_for_room), when every output that has ended is drained (with neither), when the bell rings,
+// when a signal came, or after timeout_ns (< 0: none). `spin`: how long to look before sleeping; null: not at all.
 void wait(Bell&, const Ends&, bool wait_for_input, bool wait_for_room, AdaptiveSpin* spin, std::int64_t timeout_ns) noexcept;
 
 // What the supervisor reads of a link, and its two levers.
 class LinkView {
  public:
   static Status map(int fd, LinkView* out) noexcept;
-  const WriterStats& writer() const noexcept;
-  const ReaderStats& reader() const noexcept;
+  const WriterStats& writer() const noexcept { return *memory_.writer; }
+  const ReaderStats& reader() const noexcept { return *memory_.reader; }
   std::uint64_t unread() const noexcept;
   std::uint64_t leased() const noexcept;
   bool adopted() const noexcept;  // the writer has put all into it that it had to give again
@@ -203,6 +212,7 @@ class LinkView {
   void end_for_reader(LinkState) noexcept;  // the reader is gone for good (then ring the writer)
  private:
   Mapping mapping_;
+  LinkMemory memory_;
 };
 
 // The frame that the node's own code has from now on, by its link's number; and that it has none any more.

@@ -5,8 +5,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#include <bit>
-
 #include "plane/internal.hpp"
 
 namespace hawse::plane {
@@ -132,16 +130,16 @@ bool valid(const FrameHeader& header, std::uint64_t slot_bytes) noexcept {
   return empty || bytes <= header.payload_bytes;
 }
 
-Status LinkView::map(int fd, LinkView* out) noexcept {
-  LinkMemory memory;
-  return open_link(fd, &out->mapping_, &memory);
-}
+// ---- what the supervisor sees of a link ---------------------------------------------------------------------------------
 
 namespace {
-LinkHeader& header_of(const Mapping& mapping) noexcept { return *reinterpret_cast<LinkHeader*>(mapping.data()); }
 
-LinkState checked(std::uint32_t state) noexcept {
-  return state == static_cast<std::uint32_t>(LinkState::open) ? LinkState::open : state == static_cast<std::uint32_t>(LinkState::ended) ? LinkState::ended : LinkState::failed;
+// Words of two processes, read one after the other: a difference may be off by what happens meanwhile, and never negative.
+std::uint64_t ahead(std::uint64_t of, std::uint64_t by) noexcept { return by > of ? by - of : 0; }
+
+LinkState state_in(const std::atomic<std::uint32_t>& word) noexcept {
+  const std::uint32_t state = word.load(std::memory_order_relaxed);
+  return state <= static_cast<std::uint32_t>(LinkState::ended) ? static_cast<LinkState>(state) : LinkState::failed;
 }
 
 // The first verdict stays.
@@ -149,45 +147,32 @@ void set_state(std::atomic<std::uint32_t>& word, LinkState state) noexcept {
   auto open = static_cast<std::uint32_t>(LinkState::open);
   word.compare_exchange_strong(open, static_cast<std::uint32_t>(state), std::memory_order_release, std::memory_order_relaxed);
 }
+
 }  // namespace
 
-const WriterStats& LinkView::writer() const noexcept { return *reinterpret_cast<const WriterStats*>(mapping_.data() + kWriterStatsOffset); }
-const ReaderStats& LinkView::reader() const noexcept { return *reinterpret_cast<const ReaderStats*>(mapping_.data() + kReaderStatsOffset); }
-
-// Words of two processes, read one after the other: a difference may be off by what happens meanwhile, and never negative.
-namespace {
-std::uint64_t ahead(std::uint64_t of, std::uint64_t by) noexcept { return by > of ? by - of : 0; }
-}  // namespace
-// How many places there are is told by the memory's size (its header is the peers'), rounded up to pages as it may be.
-namespace {
-std::uint64_t ring_slots_of(const Mapping& mapping) noexcept {
-  return std::bit_floor((mapping.size() - kDescriptorOffset) / (sizeof(Descriptor) + sizeof(Lease)));
-}
-}  // namespace
+Status LinkView::map(int fd, LinkView* out) noexcept { return open_link(fd, &out->mapping_, &out->memory_); }
 
 // A writer that died may have stored a stamp and not counted it.
 std::uint64_t LinkView::unread() const noexcept {
-  const std::uint64_t read = header_of(mapping_).read.load(std::memory_order_relaxed);
-  const std::uint64_t voided = header_of(mapping_).void_until.load(std::memory_order_relaxed);
+  const std::uint64_t read = memory_.header->read.load(std::memory_order_relaxed);
+  const std::uint64_t voided = memory_.header->void_until.load(std::memory_order_relaxed);
   std::uint64_t written = writer().written.load(std::memory_order_relaxed);
-  const auto* descriptors = reinterpret_cast<const Descriptor*>(mapping_.data() + kDescriptorOffset);
-  if (descriptors[written & (ring_slots_of(mapping_) - 1)].stamp.load(std::memory_order_acquire) == written + 1) ++written;  // [descriptor.stamp]
+  if (memory_.descriptors[written & memory_.ring_mask].stamp.load(std::memory_order_acquire) == written + 1) ++written;  // [descriptor.stamp]
   return ahead(read > voided ? read : voided, written);
 }
 
 // A reader that was replaced has counted some frames twice, so the leases themselves are counted.
 std::uint64_t LinkView::leased() const noexcept {
-  const std::uint64_t ring_slots = ring_slots_of(mapping_);
-  const auto* leases = reinterpret_cast<const Lease*>(mapping_.data() + lease_offset(static_cast<std::uint32_t>(ring_slots)));
   std::uint64_t count = 0;
-  for (std::uint64_t i = 0; i < ring_slots; ++i)
-    if (leases[i].position_1.load(std::memory_order_acquire) != 0) ++count;
+  for (std::uint64_t i = 0; i < memory_.ring_slots(); ++i)
+    if (memory_.leases[i].position_1.load(std::memory_order_acquire) != 0) ++count;
   return count;
 }
-bool LinkView::adopted() const noexcept { return header_of(mapping_).adopted.load(std::memory_order_acquire) != 0; }  // [link.adopted]
-LinkState LinkView::writer_state() const noexcept { return checked(header_of(mapping_).writer_state.load(std::memory_order_relaxed)); }
-LinkState LinkView::reader_state() const noexcept { return checked(header_of(mapping_).reader_state.load(std::memory_order_relaxed)); }
-void LinkView::end_for_writer(LinkState state) noexcept { set_state(header_of(mapping_).writer_state, state); }  // [link.writer_state]
-void LinkView::end_for_reader(LinkState state) noexcept { set_state(header_of(mapping_).reader_state, state); }  // [link.reader_state]
+
+bool LinkView::adopted() const noexcept { return memory_.header->adopted.load(std::memory_order_acquire) != 0; }  // [link.adopted]
+LinkState LinkView::writer_state() const noexcept { return state_in(memory_.header->writer_state); }
+LinkState LinkView::reader_state() const noexcept { return state_in(memory_.header->reader_state); }
+void LinkView::end_for_writer(LinkState state) noexcept { set_state(memory_.header->writer_state, state); }  // [link.writer_state]
+void LinkView::end_for_reader(LinkState state) noexcept { set_state(memory_.header->reader_state, state); }  // [link.reader_state]
 
 }  // namespace hawse::plane
