@@ -100,34 +100,30 @@ struct OpenOut {
 
 struct Entry {
   std::atomic<std::uint64_t> handle{0};  // 0: free
+  std::atomic<std::uint32_t> next{0};    // of the free ones
   std::uint64_t uses = 0;
   Frame frame;
   OpenOut out;
   std::shared_ptr<Joined> node;
 };
 
-// A handle: kind in the lowest 2 bits, index in the next 22, uses of that index above.
+// A handle: kind in the lowest 2 bits, index in the next 22, uses of that index above. Free entries are a stack, its top with a count of its changes, so
+// that one which is taken and given back meanwhile is seen to have moved.
 class Handles {
  public:
   Entry& open(Kind kind, std::uint64_t* handle) {
-    std::uint64_t index = 0;
-    {
-      const std::lock_guard lock(mutex_);
-      if (free_.empty()) add_chunk();
-      index = free_.back();
-      free_.pop_back();
-    }
+    std::uint32_t index = 0;
+    while ((index = pop()) == kNone) add_chunk();
     Entry& entry = at(index);
-    *handle = ++entry.uses << 24 | index << 2 | static_cast<std::uint64_t>(kind);
+    *handle = ++entry.uses << 24 | std::uint64_t{index} << 2 | static_cast<std::uint64_t>(kind);
     return entry;  // not to be found before publish()
   }
 
   static void publish(Entry& entry, std::uint64_t handle) noexcept { entry.handle.store(handle, std::memory_order_release); }
 
   Entry* find(std::uint64_t handle) noexcept {
-    const std::uint64_t index = handle >> 2 & kIndexMask;
-    const Chunk* chunk = chunks_[index / kChunk].load(std::memory_order_acquire);
-    if (handle == 0 || chunk == nullptr) return nullptr;
+    const std::uint32_t index = index_of(handle);
+    if (handle == 0 || chunks_[index / kChunk].load(std::memory_order_acquire) == nullptr) return nullptr;
     Entry& entry = at(index);
     return entry.handle.load(std::memory_order_acquire) == handle ? &entry : nullptr;
   }
@@ -135,30 +131,46 @@ class Handles {
   // The end of a handle: true for the one caller who ends it, who then empties the entry and gives it back.
   static bool end(Entry& entry, std::uint64_t handle) noexcept { return entry.handle.compare_exchange_strong(handle, 0, std::memory_order_acq_rel); }
 
-  void give_back(std::uint64_t handle) noexcept {
-    const std::lock_guard lock(mutex_);
-    free_.push_back(handle >> 2 & kIndexMask);  // reserved
-  }
+  void give_back(std::uint64_t handle) noexcept { push(index_of(handle)); }
 
  private:
-  static constexpr std::uint64_t kIndexMask = (1u << 22) - 1;
+  static constexpr std::uint32_t kIndexMask = (1u << 22) - 1, kNone = ~0u;
   static constexpr std::size_t kChunk = 1024;
   using Chunk = std::array<Entry, kChunk>;
 
-  Entry& at(std::uint64_t index) noexcept { return (*chunks_[index / kChunk].load(std::memory_order_acquire))[index % kChunk]; }
+  static std::uint32_t index_of(std::uint64_t handle) noexcept { return static_cast<std::uint32_t>(handle >> 2) & kIndexMask; }
+  Entry& at(std::uint32_t index) noexcept { return (*chunks_[index / kChunk].load(std::memory_order_acquire))[index % kChunk]; }
+
+  static std::uint64_t changed(std::uint64_t top, std::uint32_t index) noexcept { return ((top >> 32) + 1) << 32 | index; }
+
+  std::uint32_t pop() noexcept {
+    std::uint64_t top = top_.load(std::memory_order_acquire);
+    for (;;) {
+      const auto index = static_cast<std::uint32_t>(top);
+      if (index == kNone) return kNone;
+      const std::uint32_t next = at(index).next.load(std::memory_order_relaxed);
+      if (top_.compare_exchange_weak(top, changed(top, next), std::memory_order_acquire)) return index;
+    }
+  }
+
+  void push(std::uint32_t index) noexcept {
+    std::uint64_t top = top_.load(std::memory_order_relaxed);
+    do at(index).next.store(static_cast<std::uint32_t>(top), std::memory_order_relaxed);
+    while (!top_.compare_exchange_weak(top, changed(top, index), std::memory_order_release, std::memory_order_relaxed));
+  }
 
   void add_chunk() {
+    const std::lock_guard lock(growing_);
     if (count_ == chunks_.size()) throw Failure(HAWSE_ERROR_MEMORY, "more frames are held than there are handles: release them");
-    free_.reserve((count_ + 1) * kChunk);
     chunks_[count_].store(new Chunk, std::memory_order_release);
-    for (std::size_t i = kChunk; i > 0; --i) free_.push_back(count_ * kChunk + i - 1);
+    for (std::size_t i = kChunk; i > 0; --i) push(static_cast<std::uint32_t>(count_ * kChunk + i - 1));
     ++count_;
   }
 
-  std::mutex mutex_;
-  std::vector<std::uint64_t> free_;
-  std::size_t count_ = 0;
+  std::atomic<std::uint64_t> top_{kNone};
   std::array<std::atomic<Chunk*>, (kIndexMask + 1) / kChunk> chunks_{};
+  std::mutex growing_;
+  std::size_t count_ = 0;
 };
 
 // Never destroyed: at the end of a process other threads may still release frames.
@@ -922,7 +934,7 @@ int hawse_out_bytes(hawse_node node, const char* port, size_t bytes, hawse_out* 
 
 int hawse_out_like(hawse_node node, const char* port, hawse_frame frame, hawse_out* out) {
   return guarded([&] {
-    const Frame like = find(Kind::frame, frame).frame;
+    const Frame& like = find(Kind::frame, frame).frame;
     return make_out(node, port, like.info().type, "hawse_out_like()", out, [&](Output& output) { return output.like(like); });
   });
 }

@@ -7,10 +7,14 @@
  *   errors    does everything wrong once, and logs each code with its message
  *   fail      fails on the third frame
  *   matched   logs the sets it gets
- *   flush     logs what a flush does */
+ *   flood     sends `count` frames of 64 bytes as fast as the edge takes them
+ *   count     logs how many frames came, and how long one took from the first to the last
+ *   cost      takes them in runs of 64 that lie ready, or sends them so without inputs, and logs the least time that one took */
+#define _POSIX_C_SOURCE 199309L /* clock_gettime(), nanosleep() */
 #include <hawse/node.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 HAWSE_SIGNATURE({"doc": "A node in C for the tests.", "matched": true, "inputs": {"in": "any?", "left": "any?", "right": "any?"},
                  "outputs": {"out": "any", "words": "text|json"},
@@ -115,6 +119,30 @@ static int sink(hawse_frame frame, uint64_t n) {
   if (hawse_frame_info(frame, &info, sizeof info) != HAWSE_OK || hawse_frame_data(frame, &data, &bytes) != HAWSE_OK) return 1;
   if (!is_right(n, &info, data, bytes)) return 1;
   return hawse_frame_release(frame) != HAWSE_OK;
+}
+
+static int flood(void) {
+  hawse_out out;
+  if (hawse_out_audio(node, "out", 16, 1, 16000, HAWSE_FLOAT32, &out) != HAWSE_OK) return 1;
+  return hawse_out_send(out) != HAWSE_OK;
+}
+
+static double now_ns(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (double)now.tv_sec * 1e9 + (double)now.tv_nsec;
+}
+
+/* As CostOfCpp in c_api_test.cpp. */
+static double least_ns = 1e9;
+
+static void note_cost(uint64_t n) {
+  static double begin_ns;
+  const struct timespec while_it_fills = {0, 2000000};
+  if (n % 64 == 0 && (now_ns() - begin_ns) / 63 < least_ns) least_ns = (now_ns() - begin_ns) / 63;
+  if (n % 64 != 1) return;
+  nanosleep(&while_it_fills, NULL);
+  begin_ns = now_ns();
 }
 
 static int matched(const hawse_event *event) {
@@ -242,6 +270,7 @@ static int params_are_right(void) {
 int main(void) {
   const char *mode = "";
   char text[64];
+  double first_ns = 0, last_ns = 0;
   hawse_event event = {0};
   hawse_out kept = 0;
   int64_t count = 0;
@@ -252,21 +281,32 @@ int main(void) {
   }
   if (hawse_param_text(node, "mode", &mode) != HAWSE_OK || hawse_param_int(node, "count", &count) != HAWSE_OK) return give_up("parameters");
   if (!params_are_right()) return give_up("another parameter than was declared");
-  const int errors = strcmp(mode, "errors") == 0;
+  const int errors = strcmp(mode, "errors") == 0, flooding = strcmp(mode, "flood") == 0, counting = strcmp(mode, "count") == 0, costing = strcmp(mode, "cost") == 0;
   if (errors) wrong_before_ready();
   if (hawse_node_ready(node) != HAWSE_OK) return give_up("ready");
 
-  while (event.kind != HAWSE_EVENT_ENDED && event.kind != HAWSE_EVENT_HANDED_OVER && (n < (uint64_t)count || strcmp(mode, "source") != 0)) {
+  while (event.kind != HAWSE_EVENT_ENDED && event.kind != HAWSE_EVENT_HANDED_OVER && (n < (uint64_t)count || (strcmp(mode, "source") != 0 && !flooding && !costing))) {
     int wrong = 0;
     if (hawse_node_next(node, -1, &event, sizeof event) != HAWSE_OK) return give_up("next");
-    if (event.kind == HAWSE_EVENT_PRODUCE) wrong = source(++n);
+    if (event.kind == HAWSE_EVENT_PRODUCE) {
+      ++n;
+      if (costing) note_cost(n);
+      wrong = flooding || costing ? flood() : source(n);
+    }
     if (event.kind == HAWSE_EVENT_MATCHED) wrong = matched(&event);
     if (event.kind == HAWSE_EVENT_FLUSHED) say("flushed");
     if (event.kind == HAWSE_EVENT_FRAME) {
       ++n;
       if (errors)
         wrong_frame(event.frame);
-      else if (strcmp(mode, "fail") == 0 && n == 3)
+      else if (costing) {
+        note_cost(n);
+        wrong = hawse_frame_release(event.frame) != HAWSE_OK;
+      } else if (counting) {
+        last_ns = now_ns();
+        if (n == 1) first_ns = last_ns;
+        wrong = hawse_frame_release(event.frame) != HAWSE_OK;
+      } else if (strcmp(mode, "fail") == 0 && n == 3)
         return give_up("the third frame");
       else
         wrong = strcmp(mode, "sink") == 0 ? sink(event.frame, n) : pass(event.frame);
@@ -276,7 +316,12 @@ int main(void) {
       return give_up(text);
     }
   }
-  snprintf(text, sizeof text, "%llu frames", (unsigned long long)n);
+  if (counting)
+    snprintf(text, sizeof text, "%llu frames, %.0f ns each", (unsigned long long)n, n > 1 ? (last_ns - first_ns) / (double)(n - 1) : 0);
+  else if (costing)
+    snprintf(text, sizeof text, "%.0f", least_ns);
+  else
+    snprintf(text, sizeof text, "%llu frames", (unsigned long long)n);
   say(text);
   if (errors && hawse_out_bytes(node, "out", 1, &kept) != HAWSE_OK) return give_up("keep a frame");
   if (hawse_node_finish(node) != HAWSE_OK) return give_up("finish");

@@ -6,7 +6,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
+#include <chrono>
+#include <cmath>
+#include <iostream>
 #include <sstream>
 #include <string>
 #include <thread>
@@ -224,6 +228,62 @@ TEST(CApi, hears_of_a_flush_and_passes_it_on) {
   EXPECT_EQ(runtime.wait(sink), 0);
   EXPECT_THAT(record.lines(), ElementsAre("old", "flush in", "new"));
   EXPECT_THAT(runtime.log(between), HasSubstr("flushed"));
+}
+
+// As note_cost() in c_api_program.c.
+struct CostOfCpp : Node {
+  explicit CostOfCpp(Record& where, std::uint64_t most) : record(where), count(most) {}
+  void note() {
+    const auto now = [] { return static_cast<double>(plane::monotonic_ns()); };
+    ++n;
+    if (n % 64 == 0) least_ns = std::min(least_ns, (now() - begin_ns) / 63);
+    if (n % 64 != 1) return;
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));
+    begin_ns = now();
+  }
+  void process(const Input&) override { note(); }
+  bool produce() override {
+    note();
+    output("out").send(output("out").audio(16, 1, 16000));
+    return n < count;
+  }
+  void finish() override { record.add(std::to_string(std::lround(least_ns))); }
+  Record& record;
+  std::uint64_t count, n = 0;
+  double begin_ns = 0, least_ns = 1e9;
+};
+
+// Each end against one in C++ that does the same: of many runs of 64 frames the quickest, which nobody has interrupted.
+std::string least_cost(bool in_c, bool receives) {
+  TestSupervisor runtime;
+  Record record;
+  const std::uint64_t frames = 64 * 200;
+  const auto cost = in_c ? add_c_node(runtime, "cost", {{"count", frames}}) : runtime.add("cost", [&] { return std::make_unique<CostOfCpp>(record, frames); });
+  const auto other = runtime.add("other", scripted([&](Scripted& node) {
+    node.on_process = [](Scripted&, const Input&) { std::this_thread::sleep_for(std::chrono::milliseconds(1)); };
+    node.on_produce = [&](Scripted& self) {
+      if (self.count % 64 == 0) std::this_thread::sleep_for(std::chrono::milliseconds(4));  // it isn't at work, or waiting, while a run is received
+      self.output("out").send(self.output("out").audio(16, 1, 16000));
+      return ++self.count < frames;
+    };
+  }));
+  if (receives)
+    runtime.connect(other, "out", cost, "in", 256);
+  else
+    runtime.connect(cost, "out", other, "in", 8, plane::WhenFull::drop_oldest);
+  runtime.start();
+  EXPECT_EQ(runtime.wait(cost), 0);
+  EXPECT_EQ(runtime.wait(other), 0);
+  return in_c ? runtime.log(cost).substr(sizeof "info") : record.lines().at(0) + "\n";
+}
+
+TEST(CApi, costs_a_frame_what_it_says_here) {
+  for (const bool receives : {false, true})
+    for (const bool in_c : {false, true}) {
+      const std::string ns = least_cost(in_c, receives);
+      EXPECT_GT(std::stoi(ns), 0);
+      std::cout << (receives ? "received" : "sent") << " in " << (in_c ? "C: " : "C++: ") << "ns a frame " << ns;
+    }
 }
 
 TEST(CApi, tells_a_program_that_no_run_has_started) {
