@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # hawse_archive(LIBS...): the target `hawse_archive`, one static library lib/libhawse.a out of several, and hawse.pc, for C++ programs outside
-# this tree. Made for `make install` only.
+# this tree. Made for `make install` only. hawse-node.pc is libhawse_node.so's (src/node).
 function(hawse_archive)
   set(output ${PROJECT_BINARY_DIR}/lib/libhawse.a)
   set(script "CREATE ${output}\n")
@@ -21,6 +21,13 @@ Version: ${PROJECT_VERSION}
 Cflags: -std=c++20 -I\${prefix}/include
 Libs: -L\${prefix}/lib -lhawse -Wl,--push-state,--as-needed -lSQLiteCpp -lsqlite3 -lyaml-cpp -lspdlog -lfmt -lcrypto -ldl -Wl,--pop-state -pthread
 ")
+  file(WRITE ${PROJECT_BINARY_DIR}/generated/hawse-node.pc "prefix=\${pcfiledir}/../..
+Name: hawse-node
+Description: Write nodes of Hawsepipe, in C and whatever calls C
+Version: ${PROJECT_VERSION}
+Cflags: -I\${prefix}/include
+Libs: -L\${prefix}/lib -lhawse_node
+")
   install(FILES ${output} DESTINATION lib OPTIONAL)
-  install(FILES ${PROJECT_BINARY_DIR}/generated/hawse.pc DESTINATION lib/pkgconfig)
+  install(FILES ${PROJECT_BINARY_DIR}/generated/hawse.pc ${PROJECT_BINARY_DIR}/generated/hawse-node.pc DESTINATION lib/pkgconfig)
 endfunction()

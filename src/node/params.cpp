@@ -111,11 +111,13 @@ void fill_in(Json& values, const Json& declared) {
 
 }  // namespace
 
-Params make_params(Json given, const Json& declared) {
+std::shared_ptr<const Params::Data> make_param_data(Json given, const Json& declared) {
   if (!given.is_object()) given = Json::object();
   if (declared.is_object()) fill_in(given, declared);
-  return Params(std::make_shared<const Params::Data>(Params::Data{std::move(given), ""}));
+  return std::make_shared<const Params::Data>(Params::Data{std::move(given), ""});
 }
+
+Params make_params(Json given, const Json& declared) { return Params(make_param_data(std::move(given), declared)); }
 
 }  // namespace node
 }  // namespace hawse

@@ -18,6 +18,7 @@ namespace node {
 
 // `declared`: the "params" of a signature. A nested mapping gets the defaults of its "fields" when it is given.
 Params make_params(nlohmann::json given, const nlohmann::json& declared);
+std::shared_ptr<const Params::Data> make_param_data(nlohmann::json given, const nlohmann::json& declared);
 
 }  // namespace node
 }  // namespace hawse

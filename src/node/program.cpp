@@ -17,6 +17,7 @@
 #include "base/socket.hpp"
 #include "hawse/node.hpp"
 #include "node/host.hpp"
+#include "node/program.hpp"
 
 namespace hawse {
 namespace {
@@ -46,17 +47,22 @@ UniqueFd joined(const std::string& path, const std::string& token) {
 
 }  // namespace
 
-int run_program(int /*argc*/, char** argv, std::unique_ptr<Node> (*make)(), const char* signature) {
+UniqueFd node::runtime_socket() {
   const std::string fd = take_environment("HAWSE_FD"), path = take_environment("HAWSE_SOCKET"), token = take_environment("HAWSE_TOKEN");
-  if (fd.empty() && path.empty()) {
-    std::fprintf(stderr, "%s is a node of a Hawsepipe pipeline and is started by `hawse run`: name it in a manifest as node: %s\n", argv[0], argv[0]);
-    return 2;
-  }
+  if (!fd.empty()) return inherited(fd);
+  return path.empty() ? UniqueFd() : joined(path, token);
+}
+
+int run_program(int /*argc*/, char** argv, std::unique_ptr<Node> (*make)(), const char* signature) {
   UniqueFd control;
   try {
-    control = fd.empty() ? joined(path, token) : inherited(fd);
+    control = node::runtime_socket();
   } catch (const std::exception& error) {
     std::fprintf(stderr, "%s: %s\n", argv[0], error.what());
+    return 2;
+  }
+  if (!control) {
+    std::fprintf(stderr, "%s is a node of a Hawsepipe pipeline and is started by `hawse run`: name it in a manifest as node: %s\n", argv[0], argv[0]);
     return 2;
   }
   const nlohmann::json declared = nlohmann::json::parse(signature, nullptr, false);
