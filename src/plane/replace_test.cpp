@@ -62,22 +62,32 @@ TEST(Replace, what_a_dead_reader_held_may_be_more_than_its_queue) {
   EXPECT_TRUE(writer.port->drained());
 }
 
-TEST(Replace, dropping_links_drop_what_waits_first) {
-  TestWriter writer(64, 16);
-  TestReader reader;
-  Received frame;
-  TestFd link = join(writer, reader, 0, 2, WhenFull::drop_oldest);
-  for (int i = 0; i < 6; ++i) {
+TEST(Replace, a_dropping_link_treats_what_is_given_again_as_unread) {
+  struct Case {
+    WhenFull when_full;
+    std::uint64_t first, last, dropped;  // what comes of 1 to 6, given again, and the new 7
+  };
+  for (const Case& one : {Case{WhenFull::drop_oldest, 6, 7, 5}, Case{WhenFull::drop_newest, 1, 6, 1}, Case{WhenFull::latest, 7, 7, 6}}) {
+    SCOPED_TRACE(testing::PrintToString(one.when_full));
+    TestWriter writer(64, 16);
+    TestReader reader;
+    Received frame;
+    TestFd link = join(writer, reader, 0, 2, one.when_full);
+    for (int i = 0; i < 6; ++i) {
+      ASSERT_EQ(send_one(*writer.port), Status::ok);
+      ASSERT_EQ(reader.link->receive(&frame), Status::ok);
+    }
+    link = replace_reader(writer, reader, 2, one.when_full);
     ASSERT_EQ(send_one(*writer.port), Status::ok);
-    ASSERT_EQ(reader.link->receive(&frame), Status::ok);
+    EXPECT_EQ(writer.port->slots_in_use(), 7 - one.dropped);
+    EXPECT_EQ(drain(*reader.link), range(one.first, one.last));
+    EXPECT_EQ(view_of(link).writer().given_again.load(), 6u);
+    EXPECT_EQ(view_of(link).writer().dropped.load(), one.dropped);
+    writer.port->pump();
+    EXPECT_EQ(writer.port->slots_in_use(), 0u);
+    ASSERT_EQ(send_one(*writer.port), Status::ok);
+    EXPECT_EQ(drain(*reader.link), range(8, 8));
   }
-  link = replace_reader(writer, reader, 2, WhenFull::drop_oldest);
-  ASSERT_EQ(send_one(*writer.port), Status::ok);
-  EXPECT_EQ(drain(*reader.link), range(6, 7));
-  EXPECT_EQ(view_of(link).writer().dropped.load(), 5u);
-  EXPECT_EQ(writer.port->slots_in_use(), 2u);
-  writer.port->pump();
-  EXPECT_EQ(writer.port->slots_in_use(), 0u);
 }
 
 TEST(Replace, the_other_readers_do_not_notice) {
