@@ -127,6 +127,38 @@ TEST(Replace, a_dead_writers_frames_are_read_before_the_new_ones) {
   EXPECT_EQ(new_writer.port->slots_in_use(), 0u);
 }
 
+TEST(Replace, a_flush_of_the_new_writer_voids_what_the_dead_one_left) {
+  TestReader reader;
+  auto old_writer = std::make_unique<TestWriter>(64, 8);
+  const TestFd old_link = join(*old_writer, reader, 0, 4, WhenFull::block);
+  for (int i = 0; i < 4; ++i) ASSERT_EQ(send_one(*old_writer->port), Status::ok);
+  Received held, frame;
+  ASSERT_EQ(reader.link->receive(&held), Status::ok);
+  const std::uint64_t next = old_writer->port->next_sequence();
+  old_writer.reset();
+
+  TestWriter new_writer(64, 8);
+  new_writer.port->set_next_sequence(next);
+  const TestFd new_link = join(new_writer, reader, 0, 4, WhenFull::block);
+  ASSERT_EQ(send_one(*new_writer.port), Status::ok);
+  EXPECT_EQ(reader.link->flush_waiting(), 0u);
+  new_writer.port->flush(9);
+  ASSERT_EQ(send_one(*new_writer.port), Status::ok);
+  EXPECT_EQ(reader.link->flush_waiting(), 9u);
+  EXPECT_TRUE(reader.link->has_unread());
+  ASSERT_EQ(reader.link->receive(&frame), Status::flushed);
+  EXPECT_EQ(frame.flush_id, 9u);
+  EXPECT_EQ(reader.link->flush_waiting(), 0u);
+  EXPECT_EQ(drain(*reader.link), range(6, 6));
+  EXPECT_EQ(view_of(old_link).reader().flushed.load(), 3u);
+  EXPECT_EQ(view_of(old_link).unread(), 0u);
+  EXPECT_EQ(view_of(old_link).leased(), 1u);
+  EXPECT_EQ(view_of(new_link).reader().flushed.load(), 1u);
+  EXPECT_TRUE(is_intact(held));
+  reader.link->release(held.slot, held.epoch);
+  EXPECT_EQ(reader.link->leased(), 0u);
+}
+
 TEST(Replace, writers_may_be_replaced_many_times) {
   TestReader reader;
   std::uint64_t next = 1;
