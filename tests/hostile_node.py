@@ -83,7 +83,10 @@ def receive(channel):
             os.close(int.from_bytes(content[at : at + 4], sys.byteorder))
     if not data:
         os._exit(1)
-    return json.loads(data)["type"]
+    message = json.loads(data)
+    if message["type"] == "configure":
+        print("spin_ns:", message["spin_ns"], flush=True)
+    return message["type"]
 
 
 def take_part(channel, until):

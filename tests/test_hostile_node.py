@@ -57,7 +57,7 @@ def test_a_node_that_breaks_the_protocol_ends_itself_and_nothing_else(bench: Ben
                 print("received", self.n)
     """)
     bench.write({"nodes": {"steady": {"node": "nodes.py:Steady", "params": {"stop": str(bench.folder / "stop")}}, "check": {"node": "nodes.py:Check"},
-                           "hostile": {"node": str(HERE / "hostile_node.py"), "env": env, "restart": restart}, "sink": {"node": "test/sink"}},
+                           "hostile": {"node": str(HERE / "hostile_node.py"), "env": env, "restart": restart, "spin": "70us"}, "sink": {"node": "test/sink"}},
                  "edges": ["steady -> check", "hostile.out -> sink", {"from": "steady", "to": "hostile.frame", "when_full": "drop_oldest"}]})
     process = bench.start()
     held: list[int] = []
@@ -75,6 +75,7 @@ def test_a_node_that_breaks_the_protocol_ends_itself_and_nothing_else(bench: Ben
     failures = [e for e in run.of("failure", "hostile")]
     acts = [text.removeprefix("act: ") for text in run.log("hostile") if text.startswith("act: ")]
     assert acts == [name for name, _, _ in ACTS]
+    assert {text for text in run.log("hostile") if text.startswith("spin_ns: ")} == {"spin_ns: 70000"}, "what the manifest says reaches the node"
     assert len(failures) == len(ACTS)
     told = dict(zip(acts, (failure["text"] for failure in failures)))
     print(json.dumps(told, indent=1), held)
