@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""A node that breaks the control protocol: a program of its own, so that nothing of ours is between it and the socket (tests/test_hostile_node.py).
+"""A node that breaks the control protocol, and writes garbage into what it shares with others: a program of its own, so that nothing of ours is between it and the socket (tests/test_hostile_node.py).
 
 It takes part until the moment that ACTS says, does the one thing, and waits to be ended (or ends itself after a while: some acts are no offence).
 Which act it is follows from how often it has been started.
 """
 import json
+import mmap
 import os
 import random
 import select
@@ -45,6 +46,34 @@ def mutations(channel):
         say(channel, message)
 
 
+PAGES = {}  # what it shares, by the message that it came with: the runtime reads the node page at any time, a reader its link
+
+
+def words(fd, values):
+    """Writes these words again and again, from the first that isn't the layout's own; the file ends where it ends."""
+    with mmap.mmap(fd, 0) as page:
+        end = time.monotonic() + 0.3
+        while time.monotonic() < end:
+            for at in range(8, len(page) - 7, 8):
+                page[at : at + 8] = (values(at) % 2**64).to_bytes(8, "little")
+
+
+def page_of_garbage(channel):
+    dice = random.Random(int(os.environ["HOSTILE_SEED"]))
+    words(PAGES["configure"][1], lambda at: dice.getrandbits(64) >> dice.randrange(64))
+
+
+def page_that_names_its_input(channel):
+    """As if it had been at one frame of its first input since before the machine started, and had counted as far as one can."""
+    words(PAGES["configure"][1], lambda at: {8: 2, 16: 2**63, 40: 1, 48: HUGE, 56: 2**63}.get(at, HUGE))
+
+
+def link_of_garbage(channel):
+    """Whatever its reader looks at says that there is a frame (src/plane/siege_test.cpp writes anything)."""
+    dice = random.Random(int(os.environ["HOSTILE_SEED"]))
+    words(PAGES["output_link"][0], lambda at: HUGE - dice.getrandbits(8))
+
+
 ACTS = [
     ("a second hello", RUNNING, lambda c: say(c, {"type": "hello", "protocol": 1, "pid": 1, "sdk": "", "language": ""})),
     ("bytes that are no JSON", RUNNING, lambda c: say(c, b"\xff\x00{")),
@@ -73,17 +102,26 @@ ACTS = [
     ("its own socket, closed", RUNNING, lambda c: c.close()),
     ("ten thousand lines", RUNNING, lambda c: [say(c, log(level="no level", text="\x1b[2J" + "y" * 100)) for _ in range(10000)]),
     ("nearly right messages", RUNNING, mutations),
+    ("a page of garbage", RUNNING, page_of_garbage),
+    ("a page that names its input", RUNNING, page_that_names_its_input),
+    ("a link of garbage", RUNNING, link_of_garbage),  # the last: its reader closes the edge
 ]
 
 
 def receive(channel):
     data, rights, _, _ = channel.recvmsg(65536, socket.CMSG_SPACE(32))
-    for _, _, content in rights:
-        for at in range(0, len(content), 4):
-            os.close(int.from_bytes(content[at : at + 4], sys.byteorder))
+    fds = [int.from_bytes(content[at : at + 4], sys.byteorder) for _, _, content in rights for at in range(0, len(content), 4)]
     if not data:
         os._exit(1)
-    return json.loads(data)["type"]
+    message = json.loads(data)
+    if message["type"] in ("configure", "output_link"):
+        PAGES[message["type"]] = fds
+    else:
+        for fd in fds:
+            os.close(fd)
+    if message["type"] == "configure":
+        print("spin_ns:", message["spin_ns"], flush=True)
+    return message["type"]
 
 
 def take_part(channel, until):

@@ -18,7 +18,8 @@ HERE = pathlib.Path(__file__).parent
 REFUSALS = ("broke the control protocol: ", "speaks protocol 99")
 # A runtime may live with these: what it does about them concerns the node alone. An empty message reads as a hang-up.
 NO_OFFENCE = {"more memory than there is", "the end of somebody else", "an event of the runtime's", "an empty message", "descriptors without a message",
-              "its own socket, closed", "ten thousand lines", "nearly right messages"}
+              "its own socket, closed", "ten thousand lines", "nearly right messages", "a page of garbage", "a page that names its input",
+              "a link of garbage"}
 
 
 def descriptors(process: int) -> int:
@@ -57,7 +58,7 @@ def test_a_node_that_breaks_the_protocol_ends_itself_and_nothing_else(bench: Ben
                 print("received", self.n)
     """)
     bench.write({"nodes": {"steady": {"node": "nodes.py:Steady", "params": {"stop": str(bench.folder / "stop")}}, "check": {"node": "nodes.py:Check"},
-                           "hostile": {"node": str(HERE / "hostile_node.py"), "env": env, "restart": restart}, "sink": {"node": "test/sink"}},
+                           "hostile": {"node": str(HERE / "hostile_node.py"), "env": env, "restart": restart, "spin": "70us"}, "sink": {"node": "test/sink"}},
                  "edges": ["steady -> check", "hostile.out -> sink", {"from": "steady", "to": "hostile.frame", "when_full": "drop_oldest"}]})
     process = bench.start()
     held: list[int] = []
@@ -75,6 +76,7 @@ def test_a_node_that_breaks_the_protocol_ends_itself_and_nothing_else(bench: Ben
     failures = [e for e in run.of("failure", "hostile")]
     acts = [text.removeprefix("act: ") for text in run.log("hostile") if text.startswith("act: ")]
     assert acts == [name for name, _, _ in ACTS]
+    assert {text for text in run.log("hostile") if text.startswith("spin_ns: ")} == {"spin_ns: 70000"}, "what the manifest says reaches the node"
     assert len(failures) == len(ACTS)
     told = dict(zip(acts, (failure["text"] for failure in failures)))
     print(json.dumps(told, indent=1), held)
@@ -84,4 +86,9 @@ def test_a_node_that_breaks_the_protocol_ends_itself_and_nothing_else(bench: Ben
     assert sent.split()[1] == received.split()[1]
     assert run.code == 5 and not run.of("failure", "steady") and not run.of("failure", "check")
     (summary,) = run.of("summary")
+    edge = {e["from"]: e for e in summary["edges"]}["hostile.out"]
+    assert edge["rejected"] >= 1 and [e.get("rejected", 0) for e in summary["edges"] if e is not edge] == [0, 0]
+    assert any("broke the rules of the shared memory" in text for text in run.log("sink"))
+    by_page = failures[acts.index("a page that names its input")]["frame"]
+    assert (by_page["edge"], by_page["sequence"], by_page["timestamp_ns"]) == ("steady.out -> hostile.frame", 2**64 - 1, -(2**63)), "believed of its own input, and of nothing else"
     assert {n["node"]: n["state"] for n in summary["nodes"]} == {"steady": "ended", "check": "ended", "hostile": "failed", "sink": "ended"}

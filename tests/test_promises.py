@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import pathlib
 import re
+import shutil
 import signal
 import time
 import typing
 
 import pytest
-from harness import EXECUTORS, ROOT, WATCHDOG_S, Bench, Run, hawse
+from harness import EXECUTORS, HAWSE, ROOT, WATCHDOG_S, Bench, Run, hawse
 
 KEEPS_UP = {"on": "failure", "attempts": 3, "backoff": 0}
 
@@ -23,8 +24,8 @@ def numbers(run: Run, node: str = "collect") -> list[int]:
     return [int(line) for line in run.log(node) if line.isdigit()]
 
 
-def fragile(bench: Bench, executor: str, how: str, restart: dict[str, object] = KEEPS_UP, count: int = 20) -> None:
-    """source -> fragile -> collect, where `fragile` does `how` before it passes a frame's number on."""
+def fragile(bench: Bench, executor: str, how: str, restart: dict[str, object] = KEEPS_UP, count: int = 20, program: dict[str, object] | None = None) -> None:
+    """source -> fragile -> collect, where `fragile` does `how` before it passes a frame's number on; with `program` (its parameters) it is C++."""
     bench.nodes(f"""
         import os, signal, time
         class Fragile(hawse.Node):
@@ -34,28 +35,37 @@ def fragile(bench: Bench, executor: str, how: str, restart: dict[str, object] = 
     """)
     with open(bench.folder / "nodes.py", "a") as nodes:
         nodes.write("class Collect(hawse.Node):\n    def process(self, text: hawse.Text) -> None:\n        print(text.text)\n")
-    bench.write({"nodes": {"source": source(count), "fragile": {"node": "nodes.py:Fragile", "executor": executor, "restart": restart},
+    node: dict[str, object] = {"node": "nodes.py:Fragile"}
+    if program is not None:
+        node = {"node": shutil.copy(HAWSE.parent / "tests/fragile_program", bench.folder), "params": program}
+    bench.write({"nodes": {"source": source(count), "fragile": {**node, "executor": executor, "restart": restart},
                            "collect": {"node": "nodes.py:Collect"}}, "edges": ["source -> fragile -> collect"]})
 
 
 @pytest.mark.parametrize("executor", EXECUTORS)
-def test_a_frame_that_kills_its_node_again_and_again_is_set_aside_and_the_stream_goes_on(bench: Bench, executor: str) -> None:
-    fragile(bench, executor, "if tensor.sequence == 7: os.abort()")
+@pytest.mark.parametrize("language", ["python", "c++"])
+def test_a_frame_that_kills_its_node_again_and_again_is_set_aside_and_the_stream_goes_on(bench: Bench, executor: str, language: str) -> None:
+    dies = "if tensor.sequence == 7:\n                    self.log.info('7 of %d', tensor.timestamp_ns)\n                    os.abort()"
+    fragile(bench, executor, dies, program={"dies_on": [7]} if language == "c++" else None)
     run = bench.run_ok()
+    assert run.node("fragile")["language"].startswith(language)
     assert sorted(set(numbers(run))) == [n for n in range(1, 21) if n != 7]
     (aside,) = run.of("set_aside", "fragile")
     assert (aside["edge"], aside["port"], aside["sequence"], aside["deaths"]) == ("source.out -> fragile.tensor", "tensor", 7, 3)
-    assert "timestamp_ns" in aside and "signal 6" in aside["text"]
+    assert "signal 6" in aside["text"]
     failures = run.of("failure", "fragile")
+    told = [e["text"] for e in run.of("log", "fragile") if e["stream"] == "log"]  # by each of its lives
+    assert told == [f"7 of {aside['timestamp_ns']}"] * 3 and {f["frame"]["timestamp_ns"] for f in failures} == {aside["timestamp_ns"]}
     assert [f["frame"]["sequence"] for f in failures] == [7, 7, 7] and all(f["restarting"] for f in failures)
     edge = run.edge("source", "fragile")
     assert edge["set_aside"] == 1 and edge["given_again"] > 0 and edge["dropped"] == 0
     assert run.node("fragile")["restarts"] == 3
 
 
-@pytest.mark.parametrize("how", ["raise ValueError('no')", "os.kill(os.getpid(), signal.SIGKILL)", "os._exit(3)"])
+@pytest.mark.parametrize("how", ["raise ValueError('no')", "os.kill(os.getpid(), signal.SIGKILL)", "os._exit(3)", "c++ aborts", "c++ throws"])
 def test_whatever_a_node_dies_of_counts(bench: Bench, how: str) -> None:
-    fragile(bench, "process", f"if tensor.sequence in (1, 2, 20): {how}", {**KEEPS_UP, "attempts": 2, "poison_after": 1, "forget_after": 0})
+    program = {"dies_on": [1, 2, 20], "throws": how == "c++ throws"} if how.startswith("c++") else None
+    fragile(bench, "process", f"if tensor.sequence in (1, 2, 20): {how}", {**KEEPS_UP, "attempts": 2, "poison_after": 1, "forget_after": 0}, program=program)
     run = bench.run_ok()
     assert [aside["sequence"] for aside in run.of("set_aside")] == [1, 2, 20]
     assert sorted(set(numbers(run))) == list(range(3, 20))

@@ -37,7 +37,7 @@ std::string limits(const json& node) {
 void add_column_if_any(std::vector<std::vector<std::string>>& rows, const json& values, const char* name) {
   if (std::ranges::none_of(values, [&](const json& value) { return value.value(name, std::uint64_t{0}) != 0; })) return;
   rows[0].emplace_back(name);
-  for (std::size_t i = 0; i < values.size(); ++i) rows[i + 1].push_back(count(values[i][name]));
+  for (std::size_t i = 0; i < values.size(); ++i) rows[i + 1].push_back(count(values[i].value(name, std::uint64_t{0})));
 }
 
 }  // namespace
@@ -77,7 +77,7 @@ std::string summary_table(const json& summary) {
   for (const auto& edge : summary["edges"])
     edges.push_back({edge["from"].get<std::string>() + " -> " + edge["to"].get<std::string>(), edge["type"], count(edge["frames"]), bytes(edge["bytes"]),
                      count(edge["copies"]), count(edge["dropped"]), time_of(edge["latency_ns"], "p50"), time_of(edge["latency_ns"], "p99")});
-  for (const char* rare : {"given_again", "set_aside", "flushed", "unmatched"}) add_column_if_any(edges, summary["edges"], rare);
+  for (const char* rare : {"given_again", "set_aside", "flushed", "unmatched", "rejected"}) add_column_if_any(edges, summary["edges"], rare);
   std::string out = align(nodes, {false, false, false, true, true, true, true, true, true, false, false}) + "\n" +
                     align(edges, {false, false, true, true, true, true, true, true, true, true, true, true});
   if (summary.contains("start_ms"))

@@ -73,6 +73,42 @@ TEST(Flush, voids_what_waits_and_comes_before_what_follows) {
   EXPECT_EQ(runtime.view(edge).writer().dropped.load(), 0u);
 }
 
+TEST(Flush, of_a_long_queue_leaves_nobody_asleep_before_what_follows) {
+  TestSupervisor runtime;
+  Record record;
+  std::atomic<bool> in_hand{false}, sent{false}, over{false};
+  const auto source = runtime.add("source", scripted([&](Scripted& node) {
+    node.on_produce = [&](Scripted& self) {
+      for (int i = 0; i < 1000; ++i) self.output("out").send(self.output("out").text("old"));
+      while (!in_hand) std::this_thread::yield();
+      self.output("out").flush();
+      self.output("out").send(self.output("out").text("new"));
+      sent = true;
+      while (!over) std::this_thread::yield();  // nothing more that could wake the reader
+      return false;
+    };
+  }));
+  const auto reader = runtime.add("reader", [&] {
+    struct Waits : Recorder {
+      Waits(Record& where, std::atomic<bool>& now, std::atomic<bool>& all) : Recorder(where), in_hand(now), sent(all) {}
+      void take(const Input& in) override {
+        Recorder::take(in);
+        in_hand = true;
+        while (!sent) std::this_thread::yield();
+      }
+      std::atomic<bool>&in_hand, &sent;
+    };
+    return std::make_unique<Waits>(record, in_hand, sent);
+  });
+  const auto edge = runtime.connect(source, "out", reader, "in", 2000);
+  runtime.start();
+  record.await(3);
+  over = true;
+  EXPECT_EQ(runtime.wait(reader), 0);
+  EXPECT_THAT(record.lines(), ElementsAre("old", "flush in", "new"));
+  EXPECT_EQ(runtime.view(edge).reader().flushed.load(), 999u);
+}
+
 TEST(Flush, frees_a_node_that_is_blocked_and_goes_through_it) {
   TestSupervisor runtime;
   Record middle, last;

@@ -545,5 +545,41 @@ TEST(Host, filters_its_log_and_shortens_what_is_too_long_for_a_message) {
   EXPECT_EQ(progress.back().at("done"), 1000);
 }
 
+// A node that looks is busy, one that sleeps says that it waits.
+TEST(Host, looks_for_its_next_frame_as_long_as_it_is_told_before_it_sleeps) {
+  if (plane::has_one_core()) GTEST_SKIP() << "nobody looks where only one processor may be used";
+  for (const std::int64_t spin_ns : {std::int64_t{0}, std::int64_t{500'000'000}}) {
+    TestSupervisor runtime;
+    Record record;
+    std::atomic<std::uint64_t> wanted{0};
+    const auto source = runtime.add("source", scripted([&](Scripted& node) {
+      node.on_produce = [&](Scripted& self) {
+        while (wanted <= self.count) self.context().sleep_until(plane::monotonic_ns() + 1'000'000);
+        if (wanted > 1'000'000) return false;
+        OutFrame frame = self.output("out").allocate(8);
+        ++self.count;
+        self.output("out").send(std::move(frame));
+        return true;
+      };
+    }));
+    const auto reader = runtime.add("reader", scripted([&](Scripted& node) { node.on_process = [&](Scripted&, const Input&) { record.add("frame"); }; }));
+    runtime.connect(source, "out", reader, "in");
+    runtime.spin(reader, spin_ns);
+    runtime.start();
+    const auto is = [&](plane::NodeState state) { return runtime.page(reader).state.load() == static_cast<std::uint32_t>(state); };
+    bool as_told = false;
+    for (std::uint64_t frames = 1; frames <= 20 && !as_told; ++frames) {  // it has to learn that they come that fast
+      wanted = frames;
+      while (runtime.page(reader).processing.count.load() < frames) std::this_thread::yield();
+      std::this_thread::sleep_for(std::chrono::milliseconds(20));
+      as_told = is(spin_ns > 0 ? plane::NodeState::busy : plane::NodeState::waiting);
+    }
+    EXPECT_TRUE(as_told) << spin_ns;
+    while (!is(plane::NodeState::waiting)) std::this_thread::yield();  // nor does it look for ever
+    wanted = 2'000'000;
+    EXPECT_EQ(runtime.wait(reader), 0);
+  }
+}
+
 }  // namespace
 }  // namespace hawse::node

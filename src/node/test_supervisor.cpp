@@ -136,7 +136,7 @@ void TestSupervisor::configure(std::size_t node) {
   for (const auto& edge : edges_)
     if (edge->to == node) links.push_back({{"input", edge->input}, {"queue", edge->queue}});
   Json message = {{"type", "configure"}, {"node", run.id}, {"pipeline", "test"}, {"entry", {{"kind", "program"}}}, {"path", Json::array()}, {"params", run.params},
-        {"inputs", inputs}, {"outputs", outputs}, {"links", links}, {"given", 0}, {"first_sequence", first}, {"attempt", run.attempt}, {"spin_ns", 0},
+        {"inputs", inputs}, {"outputs", outputs}, {"links", links}, {"given", 0}, {"first_sequence", first}, {"attempt", run.attempt}, {"spin_ns", run.spin_ns},
         {"log_level", "debug"}, {"executor", "thread"}};
   if (!run.match.is_null()) message["match"] = run.match;
   send(run, message, {run.doorbell.get(), run.page.get()});

@@ -33,6 +33,7 @@ class TestSupervisor {
   std::size_t connect(std::size_t from, std::string output, std::size_t to, std::string input, std::uint32_t queue = 8,
                       plane::WhenFull when_full = plane::WhenFull::block);
   void match(std::size_t node, Json rule) { runs_[node]->match = std::move(rule); }
+  void spin(std::size_t node, std::int64_t ns) { runs_[node]->spin_ns = ns; }  // 0 for those that nobody asked for
   void limit_arenas(std::uint64_t bytes) { arena_limit_bytes_ = bytes; }  // over all ports; then arena_refused
 
   void start();                          // configure ... start; returns once every node has started or one is over
@@ -72,6 +73,7 @@ class TestSupervisor {
     std::vector<Json> said;
     std::map<std::size_t, std::vector<Arena>> arenas;  // by output
     unsigned attempt = 0;
+    std::int64_t spin_ns = 0;
   };
   struct Edge {
     std::size_t from = 0, to = 0, output = 0, input = 0, index = 0, link = 0;

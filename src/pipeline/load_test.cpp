@@ -100,6 +100,7 @@ TEST(Load, gives_every_key_that_is_left_out_its_default) {
   EXPECT_EQ(node.container.network, plain.container.network);
   EXPECT_EQ(node.container.user, plain.container.user);
   EXPECT_EQ(node.start_timeout_ns, plain.start_timeout_ns);
+  EXPECT_EQ(node.spin_ns, 20'000);
   EXPECT_EQ(pipeline.edges[0].queue, Edge().queue);
   EXPECT_EQ(pipeline.edges[0].when_full, Edge().when_full);
   EXPECT_THAT(node.note, IsEmpty());
@@ -114,12 +115,15 @@ TEST(Load, makes_a_name_of_the_files_name) {
 
 TEST(Load, reads_sizes_and_durations_with_units_and_without) {
   const Node node =
-      load_node("nodes.py:Open", "limits: {memory: 1.5 GB, shm: 65536, arena: 1GiB}, restart: {on: failure, backoff: 0.25}, start_timeout: 2m");
+      load_node("nodes.py:Open", "limits: {memory: 1.5 GB, shm: 65536, arena: 1GiB}, restart: {on: failure, backoff: 0.25}, start_timeout: 2m, spin: 70us");
   EXPECT_EQ(node.limits.memory_bytes, 1'500'000'000u);
   EXPECT_EQ(node.limits.shm_bytes, 65536u);
   EXPECT_EQ(node.limits.arena_bytes, 1u << 30);
   EXPECT_EQ(node.restart.backoff_ns, 250'000'000);
   EXPECT_EQ(node.start_timeout_ns, 120'000'000'000);
+  EXPECT_EQ(node.spin_ns, 70'000);
+  EXPECT_EQ(load_node("nodes.py:Open", "spin: 0").spin_ns, 0);
+  EXPECT_EQ(load_node("nodes.py:Open", "spin: 10").spin_ns, 10'000'000'000);
 }
 
 TEST(Load, a_version_of_python_needs_no_quotes) {

@@ -48,6 +48,7 @@ struct Connection {
   std::atomic<std::uint64_t> released{0};  // of them; written under the lock
   Status verdict = Status::ok;       // corrupt or ended: closed, for good
   bool left = false;                 // the reader has gone on to the next one
+  bool overtaken = false;            // by a flush of a later writer: all of it is void
   bool adopted = false;              // seen once: before, nothing is taken, for the link that this one replaces may be the one to read on
   bool lacks_arena = false;          // the frame at `read` waits for add_arena()
 
@@ -177,6 +178,7 @@ Status Connection::reject() noexcept {
 
 Status Connection::receive(SpinLock& lock, Received* out) noexcept {
   if (verdict != Status::ok) return verdict;
+  std::uint64_t voids = 0;  // no tries: a flush leaves as many as the ring has, and whoever is told `empty` sleeps
   for (int tries = 0; tries < kMaxTries; ++tries) {
     std::uint64_t at = 0;
     const Status found = look(&at);
@@ -199,10 +201,11 @@ Status Connection::receive(SpinLock& lock, Received* out) noexcept {
     }
     if (!take(at, number)) continue;
     const bool set_aside = again_now && header.sequence == set_aside_sequence;
-    if (set_aside || at < memory.header->void_until.load(std::memory_order_relaxed)) {
+    if (set_aside || overtaken || at < memory.header->void_until.load(std::memory_order_relaxed)) {
       add(set_aside ? memory.reader->set_aside : memory.reader->flushed, 1);
       const SpinGuard guard(lock);
       give_back(number);
+      if (voids++ < memory.ring_slots()) --tries;
       continue;
     }
     if (again_now) header.flags |= kFlagGivenAgain;
@@ -259,6 +262,18 @@ struct InputLink::State {
     return nullptr;
   }
 
+  // The first flush of a later writer than this one's that wasn't heard of; 0: none.
+  std::uint64_t flush_after(const Connection& connection) noexcept {
+    if (connection.epoch == last_epoch) return 0;
+    const SpinGuard guard(lock);
+    for (std::uint64_t epoch = connection.epoch + 1; epoch <= last_epoch; ++epoch) {
+      const Connection* const later = with_epoch(epoch);
+      const std::uint64_t id = later == nullptr ? 0 : later->memory.header->flush_id.load(std::memory_order_relaxed);  // [link.flush_id]
+      if (id != 0 && id != later->flush_id) return id;
+    }
+    return 0;
+  }
+
   bool insert(Connection* connection) noexcept {
     const SpinGuard guard(lock);
     for (Connection*& place : connections) {
@@ -283,6 +298,7 @@ struct InputLink::State {
   // arenas are announced before frames can be in them, and the one who announces is done with this connection.
   Connection* settle() noexcept {
     while (current != nullptr && current->epoch != last_epoch) {
+      current->overtaken = current->overtaken || flush_after(*current) != 0;
       std::uint64_t at = 0;
       if (current->verdict == Status::ok && !current->lacks_arena) {
         const Status found = current->look(&at);
@@ -341,8 +357,13 @@ Status InputLink::add_arena(int fd, std::uint32_t id, std::uint64_t slot_bytes, 
 }
 
 Status InputLink::receive(Received* out) noexcept {
-  Connection* const connection = state_ == nullptr ? nullptr : state_->settle();
-  return connection == nullptr ? Status::empty : connection->receive(state_->lock, out);
+  for (std::uint32_t i = 0; state_ != nullptr && i < kMaxConnections; ++i) {
+    Connection* const connection = state_->settle();
+    if (connection == nullptr) break;
+    const Status status = connection->receive(state_->lock, out);
+    if (status != Status::empty || !connection->overtaken) return status;  // else the flush is the next one's
+  }
+  return Status::empty;
 }
 
 void InputLink::release(const Slot& slot, std::uint64_t epoch) noexcept {
@@ -359,7 +380,7 @@ std::uint64_t InputLink::flush_waiting() const noexcept {
   const Connection* const connection = state_ == nullptr ? nullptr : state_->current;
   if (connection == nullptr) return 0;
   const std::uint64_t id = connection->memory.header->flush_id.load(std::memory_order_relaxed);  // [link.flush_id]
-  return id == connection->flush_id ? 0 : id;
+  return id == connection->flush_id ? state_->flush_after(*connection) : id;
 }
 
 void InputLink::count_unmatched() noexcept {

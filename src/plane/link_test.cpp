@@ -285,26 +285,39 @@ TEST(Link, a_frame_of_an_arena_that_has_not_arrived_stays_unread) {
   EXPECT_EQ(drain(*reader.link), range(1, 1));
 }
 
-TEST(Link, a_flush_overtakes_what_is_unread_and_makes_room_at_once) {
-  for (const WhenFull when_full : {WhenFull::block, WhenFull::drop_oldest, WhenFull::drop_newest}) {
-    TestWriter writer(64, 16);
-    TestReader reader;
-    const TestFd link = join(writer, reader, 0, 4, when_full);
-    Received frame;
-    for (int i = 0; i < 4; ++i) ASSERT_EQ(send_one(*writer.port), Status::ok);
-    ASSERT_EQ(reader.link->receive(&frame), Status::ok);
-    EXPECT_FALSE(reader.link->receive(&frame) == Status::flushed);
-    writer.port->flush(77);
-    EXPECT_TRUE(writer.port->can_send());
-    for (int i = 0; i < 2; ++i) ASSERT_EQ(send_one(*writer.port), Status::ok);
-    EXPECT_TRUE(reader.link->has_unread());
-    ASSERT_EQ(reader.link->receive(&frame), Status::flushed);
-    EXPECT_EQ(frame.flush_id, 77u);
-    EXPECT_EQ(drain(*reader.link), range(5, 6));
-    EXPECT_EQ(reader.link->receive(&frame), Status::empty);
-    EXPECT_EQ(view_of(link).reader().flushed.load(), 2u);
-    EXPECT_EQ(view_of(link).leased(), 2u);
+TEST_P(EveryPolicy, a_flush_overtakes_what_is_unread_makes_room_at_once_and_leaves_what_is_held_as_it_was) {
+  const bool keeps_one = GetParam() == WhenFull::latest;
+  TestWriter writer(64, 16);
+  TestReader reader;
+  const TestFd link = join(writer, reader, 0, 4, GetParam());
+  Received held[2], frame;
+  for (Received& one : held) {
+    ASSERT_EQ(send_one(*writer.port), Status::ok);
+    ASSERT_EQ(reader.link->receive(&one), Status::ok);
   }
+  for (int i = 0; i < 4; ++i) ASSERT_EQ(send_one(*writer.port), Status::ok);
+  writer.port->flush(77);
+  EXPECT_TRUE(writer.port->can_send());
+  for (int i = 0; i < 2; ++i) ASSERT_EQ(send_one(*writer.port), Status::ok);
+  EXPECT_TRUE(reader.link->has_unread());
+  ASSERT_EQ(reader.link->receive(&frame), Status::flushed);
+  EXPECT_EQ(frame.flush_id, 77u);
+  EXPECT_EQ(drain(*reader.link), range(keeps_one ? 8 : 7, 8));
+  EXPECT_EQ(reader.link->receive(&frame), Status::empty);
+  const LinkView view = view_of(link);
+  EXPECT_EQ(view.reader().flushed.load() + view.writer().flushed.load(), keeps_one ? 1u : 4u);
+  EXPECT_EQ(view.writer().dropped.load(), keeps_one ? 4u : 0u);
+  EXPECT_EQ(view.leased(), 2u);
+  for (std::uint64_t i = 9; i < 100; ++i) {  // every other slot is used again and again
+    ASSERT_EQ(send_one(*writer.port), Status::ok);
+    if (i % 4 == 0) writer.port->flush(i);
+    while (reader.link->receive(&frame) == Status::flushed) {}
+    if (i % 4 != 0) reader.link->release(frame.slot, frame.epoch);
+    for (std::uint64_t n = 0; n < 2; ++n) ASSERT_TRUE(is_intact(held[n]) && held[n].header.sequence == n + 1) << "after frame " << i;
+  }
+  for (const Received& one : held) reader.link->release(one.slot, one.epoch);
+  writer.port->pump();
+  EXPECT_EQ(writer.port->slots_in_use(), 0u);
 }
 
 TEST(Link, ignores_a_release_of_what_is_not_leased) {

@@ -62,22 +62,32 @@ TEST(Replace, what_a_dead_reader_held_may_be_more_than_its_queue) {
   EXPECT_TRUE(writer.port->drained());
 }
 
-TEST(Replace, dropping_links_drop_what_waits_first) {
-  TestWriter writer(64, 16);
-  TestReader reader;
-  Received frame;
-  TestFd link = join(writer, reader, 0, 2, WhenFull::drop_oldest);
-  for (int i = 0; i < 6; ++i) {
+TEST(Replace, a_dropping_link_treats_what_is_given_again_as_unread) {
+  struct Case {
+    WhenFull when_full;
+    std::uint64_t first, last, dropped;  // what comes of 1 to 6, given again, and the new 7
+  };
+  for (const Case& one : {Case{WhenFull::drop_oldest, 6, 7, 5}, Case{WhenFull::drop_newest, 1, 6, 1}, Case{WhenFull::latest, 7, 7, 6}}) {
+    SCOPED_TRACE(testing::PrintToString(one.when_full));
+    TestWriter writer(64, 16);
+    TestReader reader;
+    Received frame;
+    TestFd link = join(writer, reader, 0, 2, one.when_full);
+    for (int i = 0; i < 6; ++i) {
+      ASSERT_EQ(send_one(*writer.port), Status::ok);
+      ASSERT_EQ(reader.link->receive(&frame), Status::ok);
+    }
+    link = replace_reader(writer, reader, 2, one.when_full);
     ASSERT_EQ(send_one(*writer.port), Status::ok);
-    ASSERT_EQ(reader.link->receive(&frame), Status::ok);
+    EXPECT_EQ(writer.port->slots_in_use(), 7 - one.dropped);
+    EXPECT_EQ(drain(*reader.link), range(one.first, one.last));
+    EXPECT_EQ(view_of(link).writer().given_again.load(), 6u);
+    EXPECT_EQ(view_of(link).writer().dropped.load(), one.dropped);
+    writer.port->pump();
+    EXPECT_EQ(writer.port->slots_in_use(), 0u);
+    ASSERT_EQ(send_one(*writer.port), Status::ok);
+    EXPECT_EQ(drain(*reader.link), range(8, 8));
   }
-  link = replace_reader(writer, reader, 2, WhenFull::drop_oldest);
-  ASSERT_EQ(send_one(*writer.port), Status::ok);
-  EXPECT_EQ(drain(*reader.link), range(6, 7));
-  EXPECT_EQ(view_of(link).writer().dropped.load(), 5u);
-  EXPECT_EQ(writer.port->slots_in_use(), 2u);
-  writer.port->pump();
-  EXPECT_EQ(writer.port->slots_in_use(), 0u);
 }
 
 TEST(Replace, the_other_readers_do_not_notice) {
@@ -115,6 +125,38 @@ TEST(Replace, a_dead_writers_frames_are_read_before_the_new_ones) {
   EXPECT_EQ(reader.link->leased(), 0u);
   new_writer.port->pump();
   EXPECT_EQ(new_writer.port->slots_in_use(), 0u);
+}
+
+TEST(Replace, a_flush_of_the_new_writer_voids_what_the_dead_one_left) {
+  TestReader reader;
+  auto old_writer = std::make_unique<TestWriter>(64, 8);
+  const TestFd old_link = join(*old_writer, reader, 0, 4, WhenFull::block);
+  for (int i = 0; i < 4; ++i) ASSERT_EQ(send_one(*old_writer->port), Status::ok);
+  Received held, frame;
+  ASSERT_EQ(reader.link->receive(&held), Status::ok);
+  const std::uint64_t next = old_writer->port->next_sequence();
+  old_writer.reset();
+
+  TestWriter new_writer(64, 8);
+  new_writer.port->set_next_sequence(next);
+  const TestFd new_link = join(new_writer, reader, 0, 4, WhenFull::block);
+  ASSERT_EQ(send_one(*new_writer.port), Status::ok);
+  EXPECT_EQ(reader.link->flush_waiting(), 0u);
+  new_writer.port->flush(9);
+  ASSERT_EQ(send_one(*new_writer.port), Status::ok);
+  EXPECT_EQ(reader.link->flush_waiting(), 9u);
+  EXPECT_TRUE(reader.link->has_unread());
+  ASSERT_EQ(reader.link->receive(&frame), Status::flushed);
+  EXPECT_EQ(frame.flush_id, 9u);
+  EXPECT_EQ(reader.link->flush_waiting(), 0u);
+  EXPECT_EQ(drain(*reader.link), range(6, 6));
+  EXPECT_EQ(view_of(old_link).reader().flushed.load(), 3u);
+  EXPECT_EQ(view_of(old_link).unread(), 0u);
+  EXPECT_EQ(view_of(old_link).leased(), 1u);
+  EXPECT_EQ(view_of(new_link).reader().flushed.load(), 1u);
+  EXPECT_TRUE(is_intact(held));
+  reader.link->release(held.slot, held.epoch);
+  EXPECT_EQ(reader.link->leased(), 0u);
 }
 
 TEST(Replace, writers_may_be_replaced_many_times) {

@@ -135,6 +135,15 @@ class Attacker {
   std::vector<std::uint64_t> kept_;
 };
 
+// What the runtime reads of a link while it is besieged: counts that may be wrong, and no more of them than the link has places.
+inline void look_as_runtime(const LinkView& view, std::uint32_t ring_slots) {
+  view.unread();
+  view.adopted();
+  quantile(view.reader().latency, 0.99);
+  ASSERT_LE(view.leased(), ring_slots);
+  ASSERT_TRUE(view.writer_state() <= LinkState::failed && view.reader_state() <= LinkState::failed);
+}
+
 inline std::size_t size_of(const TestFd& fd) { return static_cast<std::size_t>(::lseek(fd.get(), 0, SEEK_END)); }
 
 // An honest writer with a hostile reader, and with two honest ones: a `block` edge that misses nothing, and one that drops.
@@ -152,7 +161,7 @@ class BesiegedWriter {
   // Whoever attacks from another thread keeps its hands off while the attacker changes.
   template <class Lock>
   void step(Choices& choices, Lock& lock) {
-    switch (choices.below(20)) {
+    switch (choices.below(21)) {
       case 0: case 1: case 2: case 3: case 4: case 5: return send(choices.below(3) == 0 ? choices.below(1000) : choices.below(64));
       case 6: case 7: case 8: case 9: return receive(0);
       case 10: return receive(1);
@@ -160,6 +169,7 @@ class BesiegedWriter {
       case 14: case 15: return live_as_hostile(choices);
       case 16: writer_.port->pump(); break;
       case 17: writer_.port->can_send(); break;
+      case 20: return look_as_runtime(view_, 32);  // places of its ring: twice a queue of 3, and 17 slots
       case 18:
         writer_.port->prepare_sleep();
         writer_.port->drained();
@@ -263,7 +273,7 @@ class BesiegedReader {
   Attacker& arena_attacker() { return *attackers_[1]; }
   template <class Lock>
   void step(Choices& choices, Lock& lock) {
-    switch (choices.below(16)) {
+    switch (choices.below(17)) {
       case 0: case 1: case 2: case 3: case 4: send_one(*writer_->port, choices.below(3) == 0 ? choices.below(640) : choices.below(64)); break;
       case 5: case 6: case 7: case 8: return receive();
       case 9: case 10: case 11: return release(choices);
@@ -274,6 +284,7 @@ class BesiegedReader {
         reader_.link->cancel_sleep();
         break;
       case 14: writer_->port->pump(); break;
+      case 16: return look_as_runtime(view_, 8);
       default: {
         if (!choices.one_in(4)) break;
         const std::lock_guard guard(lock);

@@ -40,6 +40,7 @@ void add_counts(json& sum, const plane::LinkView& view) {
   add("not_given_again", {&reader.set_aside});  // of those that replace_links() counted
   add("flushed", {&writer.flushed, &reader.flushed});
   add("unmatched", {&reader.unmatched});
+  add("rejected", {&reader.rejected});
   sum["last_sequence"] = std::max(sum.value("last_sequence", std::uint64_t{0}), writer.last_sequence.load(std::memory_order_relaxed));
 }
 
@@ -49,7 +50,8 @@ void add_counts(json& sum, const plane::LinkView& view) {
 std::int64_t Session::busy_ns(const NodeRun& node) const {
   const auto& page = *reinterpret_cast<const plane::NodePage*>(node.page.data());
   if (!node.instance || page.state.load(std::memory_order_relaxed) != static_cast<std::uint32_t>(plane::NodeState::busy)) return 0;
-  const std::int64_t ns = plane::monotonic_ns() - static_cast<std::int64_t>(page.since_ns.load(std::memory_order_acquire));
+  // Without a sign until it is looked at: the page may say anything.
+  const auto ns = static_cast<std::int64_t>(static_cast<std::uint64_t>(plane::monotonic_ns()) - page.since_ns.load(std::memory_order_acquire));
   return ns >= kLongNs ? ns : 0;
 }
 
@@ -121,6 +123,7 @@ json Session::counts_of(const EdgeRun& edge) {
 json Session::edge_summary(const EdgeRun& edge) {
   json out = counts_of(edge);
   out.erase("last_sequence");
+  if (out["rejected"] == 0) out.erase("rejected");
   plane::Histogram latency{};
   if (edge.latency) add_histogram(latency, *edge.latency);
   for (const EarlierLink& link : edge.earlier) add_histogram(latency, link.view.reader().latency);
