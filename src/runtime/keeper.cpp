@@ -365,8 +365,8 @@ void Keeper::wait_until_imported(Kept& kept, const Recipe& recipe) {
     interrupt_->check("keep a node warm");
     if (!readable(kept.zygote.get(), 100)) continue;
     const auto message = receive_message(kept.zygote.get(), true);
-    const json said = message ? json::parse(message->text, nullptr, false) : json();
-    if (!said.is_object() || said.value("type", json()) != "reaped") break;
+    const json said = message ? executor::Zygote::heard(message->text) : json();
+    if (said.is_null() || said["type"] != "reaped") break;
     if (recipe.process.is_null() || !said.contains("threads")) return;
     throw Error(ErrorCode::environment, "keep a node warm", "its module leaves threads running when it is imported, and such a process can't be forked",
                 "executor: container can be kept warm all the same: its zygote is the node itself then");
