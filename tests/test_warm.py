@@ -344,7 +344,7 @@ HOSTILE = """
 
 @pytest.mark.parametrize(("words", "code"), [
     ("[b'[]', b'1', b'null', b'{', bytes(range(256)), b'{\"type\":1}', b'{\"type\":{}}', b'{\"type\":\"reaped\",\"number\":[]}', b'{\"type\":\"reaped\",\"number\":-1}']", 0),
-    ("[b'{\"type\":\"reaped\",\"number\":1,\"x\":' + 32000 * b'[' + 32000 * b']' + b'}']", 5),  # it has reaped its own start; deep enough for a stack to end
+    ("[b'{\"type\":\"reaped\",\"number\":1,\"x\":' + 32000 * b'[' + 32000 * b']' + b'}']", 5),  # it has reaped its own start; nested as deep as a message can be
 ])
 def test_a_shared_node_that_says_anything_to_the_keeper_harms_nobody_else(bench: Bench, words: str, code: int) -> None:
     endless(bench, share=True)
