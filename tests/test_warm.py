@@ -330,6 +330,39 @@ def test_sessions_share_one_container_and_the_last_takes_it_along(bench: Bench) 
     wait_for(lambda: containers() == [], "the last one took it along")
 
 
+# A hostile node has kept the zygote's socket, on which the keeper listens, from its import.
+HOSTILE = """
+    import json, os, socket
+    zygote = socket.socket(fileno=os.dup(3))
+    class Node(hawse.Node):
+        def setup(self) -> None:
+            for words in WORDS:
+                zygote.send(words)
+        def process(self, tensor: hawse.Tensor) -> None: ...
+"""
+
+
+@pytest.mark.parametrize(("words", "code"), [
+    ("[b'[]', b'1', b'null', b'{', bytes(range(256)), b'{\"type\":1}', b'{\"type\":{}}', b'{\"type\":\"reaped\",\"number\":[]}', b'{\"type\":\"reaped\",\"number\":-1}']", 0),
+    ("[b'{\"type\":\"reaped\",\"number\":1,\"x\":' + 32000 * b'[' + 32000 * b']' + b'}']", 5),  # it has reaped its own start; nested as deep as a message can be
+])
+def test_a_shared_node_that_says_anything_to_the_keeper_harms_nobody_else(bench: Bench, words: str, code: int) -> None:
+    endless(bench, share=True)
+    keeps = bench.pipeline.rename(bench.folder / "endless.yaml")
+    bench.nodes(ENDLESS)
+    (bench.folder / "nodes.py").rename(bench.folder / "endless.py")
+    keeps.write_text(keeps.read_text().replace("nodes.py", "endless.py"))
+    going = Going(bench, keeps)
+    keeper = (RUN_DIR / "keeper" / "owner").read_text()
+    one(bench, HOSTILE.replace("WORDS", words), share=True)
+    assert bench.run().code == code
+    one(bench, HOSTILE.replace("WORDS", "[]") + "    zygote.send(b'[]')\n", share=True)  # as it is imported
+    assert bench.run().code == 5
+    assert (RUN_DIR / "keeper" / "owner").read_text() == keeper and pathlib.Path(f"/proc/{keeper.split()[0]}").exists()
+    assert going.process.poll() is None and [line.get("sessions") for line in kept()] == [1]
+    going.stop()
+
+
 def test_sharers_that_join_leave_and_crash_at_the_same_time_never_harm_each_other(bench: Bench) -> None:
     """HAWSE_STORM_S: for how long; a few rounds otherwise. HAWSE_SEED repeats one."""
     endless(bench, share=True, restart={"on": "failure", "attempts": 1000, "backoff": "1ms"})

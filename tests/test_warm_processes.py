@@ -2,6 +2,7 @@
 """Processes that `hawse warm` and `pool:` keep: an interpreter that has the module imported waits, is lent to one session, and forks its nodes. Containers: test_warm.py."""
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pathlib
@@ -150,6 +151,22 @@ def test_a_killed_keeper_takes_its_processes_along_and_the_node_starts_again(one
     assert run.of("failure", "node")[0]["text"].count(f"its zygote (process {said(run)[0]['parent']})") == 1
     edge = run.edge("source", "node")
     assert edge["frames"] - edge["given_again"] == 100
+
+
+def test_a_module_that_prints_without_end_fills_nothing(one: typing.Callable[..., Bench]) -> None:
+    bench = one(SAYS.replace("imported_at =", "import subprocess; print('begun'); subprocess.Popen(['yes', 'x' * 1000])\n    imported_at ="))
+    state = bench.folder / "state"
+    hawse(bench, "warm", bench.pipeline, env={**os.environ, "HAWSE_STATE": str(state)})
+    log, older, files = state / "keeper.log", state / "keeper.log.1", set()
+
+    def rotates() -> bool:
+        with contextlib.suppress(FileNotFoundError):  # just now
+            assert log.stat().st_size <= 1 << 20
+            files.add(log.stat().st_ino)
+        return older.exists() and older.stat().st_size <= 1 << 20 and len(files) > 1
+    wait_for(rotates, "it has begun a new log")
+    assert len(waiting(bench)) == 1 and sorted(each.name for each in state.glob("keeper.log*")) == ["keeper.log", "keeper.log.1"]
+    assert said(bench.run_ok())[0]["parent"] > 0
 
 
 def test_a_module_that_leaves_threads_running_is_refused_by_name(one: typing.Callable[..., Bench]) -> None:

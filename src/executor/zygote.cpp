@@ -82,6 +82,17 @@ json Zygote::import_message(const Prepared& prepared, bool spare, bool container
   return {{"type", "import"}, {"entry", prepared.entry}, {"path", prepared.path}, {"spare", spare}, {"container", container}};
 }
 
+json Zygote::heard(std::string_view bytes) {
+  const json said = parsed(bytes);
+  const std::string type = text(said, "type");
+  if (type != "reaped" && type != "exited") return {};
+  json known = {{"type", type}};
+  for (const char* name : {"number", "code", "signal", "max_rss_bytes"})
+    if (said.contains(name)) known[name] = number(said, name);
+  if (said.contains("threads")) known["threads"] = true;
+  return known;
+}
+
 bool Zygote::usable() const noexcept { return !ending_ && !became_ && !readable(home_->ended_fd(), 0); }
 
 // Not waiting: a zygote that dies or imports for long must not hold up the loop.
@@ -105,7 +116,7 @@ std::optional<Ending> Zygote::reap(unsigned number_of_start, bool sweep) {
     while (readable(socket_.get(), kAnswer_ms)) {
       const auto message = receive_message(socket_.get(), true);
       if (!message) return std::nullopt;
-      const json reply = parsed(message->text);
+      const json reply = heard(message->text);
       take_exited(reply);
       if (exited_) return std::nullopt;
       if (text(reply, "type") != "reaped" || number(reply, "number") != number_of_start) continue;
@@ -125,7 +136,7 @@ Ending Zygote::ending() {
     while (!readable(home_->ended_fd(), 0) && readable(socket_.get(), kAnswer_ms)) {
       const auto message = receive_message(socket_.get(), true);
       if (!message) break;
-      take_exited(parsed(message->text));
+      take_exited(heard(message->text));
     }
   } catch (const Error&) {
   }

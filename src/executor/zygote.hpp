@@ -17,6 +17,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/fd.hpp"
@@ -46,6 +47,9 @@ class Zygote {
 
   // The first thing that a zygote is told. `spare`: it keeps a node forked ahead; `container`: it runs in one, with folders of its own.
   static nlohmann::json import_message(const Prepared&, bool spare, bool container);
+  // What it, or its container's init, says on its socket: any bytes. `reaped` or `exited` with those fields that mean something, else null; never the message
+  // itself, whose values may be of any type and nested as deep as 64 KiB allow.
+  static nlohmann::json heard(std::string_view bytes);
   bool usable() const noexcept;  // it runs, as far as one can see, and forks
   ZygoteHome& home() noexcept { return *home_; }
   const ZygoteHome& home() const noexcept { return *home_; }

@@ -3,6 +3,7 @@
 // What the keeper is asked, what waits, and how it is made and ended. keeper_shared.cpp: containers that several sessions have.
 #include "runtime/keeper.hpp"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
@@ -32,7 +33,7 @@ constexpr std::int64_t kLongestPause_ns = 60'000'000'000;
 
 }  // namespace
 
-Keeper::Keeper(std::filesystem::path folder, int log) : folder_(std::move(folder)), log_(log) {
+Keeper::Keeper(std::filesystem::path folder, std::filesystem::path log) : folder_(std::move(folder)), log_(std::move(log)) {
   sigset_t caught;
   sigemptyset(&caught);
   for (const int number : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&caught, number);
@@ -70,8 +71,24 @@ void Keeper::say(const std::string& text) noexcept {
   const std::time_t now = std::time(nullptr);
   std::tm local{};
   if (::localtime_r(&now, &local) != nullptr) std::strftime(time, sizeof time, "%F %T ", &local);
-  const std::string line = time + text + "\n";
-  if (::write(log_, line.data(), line.size()) < 0) return;
+  log_.write(time + text + "\n");
+}
+
+// A pipe each: one who has one could make it non-blocking for the others.
+UniqueFd Keeper::output() {
+  int ends[2];
+  if (::pipe2(ends, O_CLOEXEC) != 0) throw Error::from_errno("keep a node warm", "pipe");
+  const std::uint64_t id = ++last_id_;
+  Printing& one = printing_[id];
+  one.pipe.reset(ends[0]);
+  ::fcntl(ends[0], F_SETFL, O_NONBLOCK);
+  one.watch = loop_.on_readable(ends[0], [this, id, from = ends[0]] {
+    char printed[4096];
+    const ssize_t size = ::read(from, printed, sizeof printed);
+    if (size > 0) return log_.write({printed, static_cast<std::size_t>(size)});
+    if (size == 0) printing_.erase(id);
+  });
+  return UniqueFd(ends[1]);
 }
 
 void Keeper::on_request(Control::Client& client, const json& request) {
@@ -302,21 +319,23 @@ void Keeper::forget_if_unwanted(const Slot& slot) {
 
 void Keeper::make(const Recipe& recipe, OnMade then) {
   const unsigned number = ++last_made_;
+  const auto prints = std::make_shared<UniqueFd>();
   std::shared_ptr<Kept> process;
   std::shared_ptr<Error> failed;
-  if (!recipe.process.is_null()) {
-    try {
-      auto started = executor::start_zygote(recipe, "keeper-zygote." + std::to_string(number), log_);
+  try {
+    *prints = output();
+    if (!recipe.process.is_null()) {
+      auto started = executor::start_zygote(recipe, "keeper-zygote." + std::to_string(number), prints->get());
       process = std::make_shared<Kept>(Kept{std::move(started.home), std::move(started.socket), started.pid, "", {}});
-    } catch (const Error& error) {
-      failed = std::make_shared<Error>(error);
     }
+  } catch (const Error& error) {
+    failed = std::make_shared<Error>(error);
   }
-  work([this, recipe, number, process, failed, then = std::move(then)] {
+  work([this, recipe, number, prints, process, failed, then = std::move(then)] {
     std::shared_ptr<Kept> kept = process;
     std::shared_ptr<Error> error = failed;
     try {
-      if (!kept && !error) kept = container_of(recipe, number);
+      if (!kept && !error) kept = container_of(recipe, number, prints->get());
       if (kept) wait_until_imported(*kept, recipe);
     } catch (const Error& thrown) {
       error = std::make_shared<Error>(thrown);
@@ -328,7 +347,7 @@ void Keeper::make(const Recipe& recipe, OnMade then) {
   });
 }
 
-std::shared_ptr<Keeper::Kept> Keeper::container_of(const Recipe& recipe, unsigned number) {
+std::shared_ptr<Keeper::Kept> Keeper::container_of(const Recipe& recipe, unsigned number, int output) {
   std::shared_ptr<const executor::Engine> engine;
   std::shared_ptr<executor::Removals> removals;
   {
@@ -350,7 +369,7 @@ std::shared_ptr<Keeper::Kept> Keeper::container_of(const Recipe& recipe, unsigne
   if (!zygote)
     throw Error(ErrorCode::engine, "start a container", "it has ended before its node came to life: " + container->collect().text,
                 "run the pipeline without what is kept warm: it says more");
-  send_message(zygote.get(), R"({"type":"streams"})", {log_, log_});
+  send_message(zygote.get(), R"({"type":"streams"})", {output, output});
   const pid_t init = peer_of(zygote.get()).pid;
   const std::string id = container->id();
   return std::make_shared<Kept>(Kept{std::make_unique<executor::ContainerHome>(std::move(container), init), std::move(zygote), init, id, {}});
@@ -365,8 +384,8 @@ void Keeper::wait_until_imported(Kept& kept, const Recipe& recipe) {
     interrupt_->check("keep a node warm");
     if (!readable(kept.zygote.get(), 100)) continue;
     const auto message = receive_message(kept.zygote.get(), true);
-    const json said = message ? json::parse(message->text, nullptr, false) : json();
-    if (!said.is_object() || said.value("type", json()) != "reaped") break;
+    const json said = message ? executor::Zygote::heard(message->text) : json();
+    if (said.is_null() || said["type"] != "reaped") break;
     if (recipe.process.is_null() || !said.contains("threads")) return;
     throw Error(ErrorCode::environment, "keep a node warm", "its module leaves threads running when it is imported, and such a process can't be forked",
                 "executor: container can be kept warm all the same: its zygote is the node itself then");

@@ -32,14 +32,14 @@
 #include "executor/warm.hpp"
 #include "executor/zygote.hpp"
 #include "runtime/control.hpp"
+#include "runtime/keeper_log.hpp"
 #include "runtime/loop.hpp"
 
 namespace hawse::runtime {
 
 class Keeper {
  public:
-  // folder: its own; log: open for appending, also what modules print as they are imported.
-  Keeper(std::filesystem::path folder, int log);
+  Keeper(std::filesystem::path folder, std::filesystem::path log);  // folder: its own
   ~Keeper();   // ends all of them
   void run();  // until nothing is left to keep, or SIGTERM
 
@@ -116,15 +116,16 @@ class Keeper {
   using OnMade = std::function<void(std::shared_ptr<Kept>, const Error*)>;
   void make(const executor::Recipe&, OnMade);
   // In a worker. They throw Error.
-  std::shared_ptr<Kept> container_of(const executor::Recipe&, unsigned number);
+  std::shared_ptr<Kept> container_of(const executor::Recipe&, unsigned number, int output);
   void wait_until_imported(Kept&, const executor::Recipe&);
   void drop(std::shared_ptr<Kept>, std::function<void()> then = nullptr);
   void work(std::function<void()>);
   void look_whether_idle();
   void say(const std::string& text) noexcept;  // into the log; any thread
+  UniqueFd output();                           // for what a zygote prints until it silences itself, and what its module has started prints later
 
   const std::filesystem::path folder_;
-  const int log_;
+  KeeperLog log_;
   Loop loop_;
   std::shared_ptr<Interrupt> interrupt_ = std::make_shared<Interrupt>();
   UniqueFd signals_;
@@ -137,6 +138,11 @@ class Keeper {
   std::map<std::uint64_t, Shared> shared_;
   std::uint64_t last_id_ = 0;
   unsigned last_made_ = 0;
+  struct Printing {
+    UniqueFd pipe;
+    Loop::Handle watch;
+  };
+  std::map<std::uint64_t, Printing> printing_;
   std::list<std::thread> workers_;
   std::atomic<bool> ending_ = false;
   std::unique_ptr<Control> control_;

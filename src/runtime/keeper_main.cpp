@@ -21,8 +21,6 @@ namespace {
 namespace fs = std::filesystem;
 using namespace hawse;
 
-constexpr std::uintmax_t kLogBytes = 1 << 20;
-
 // None: somebody else has it. The file goes with its keeper, so a lock on one that lies there no more is none.
 UniqueFd lock_in(const fs::path& folder) {
   const fs::path file = folder / "lock";
@@ -39,18 +37,9 @@ UniqueFd lock_in(const fs::path& folder) {
   }
 }
 
-UniqueFd open_log() {
-  const fs::path file = executor::keeper_log();
-  std::error_code absent;
-  const bool long_one = fs::exists(file, absent) && fs::file_size(file, absent) > kLogBytes;
-  UniqueFd log(::open(file.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | (long_one ? O_TRUNC : 0), 0600));
-  if (!log) throw Error::from_errno("keep nodes warm", file.string());
-  return log;
-}
-
-int keep(const fs::path& folder, int log, int ready) {
+int keep(const fs::path& folder, int ready) {
   {
-    runtime::Keeper keeper(folder, log);
+    runtime::Keeper keeper(folder, executor::keeper_log());
     write_file(folder / "owner", executor::process_id(::getpid()));
     if (::write(ready, "r", 1) < 0) return 1;
     ::close(ready);
@@ -65,7 +54,8 @@ int start() {
   const fs::path folder = executor::keeper_folder();
   const UniqueFd lock = lock_in(folder);
   if (!lock) return 0;
-  const UniqueFd log = open_log();
+  const UniqueFd log(::open(executor::keeper_log().c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600));  // for last words of the keeper itself
+  if (!log) throw Error::from_errno("keep nodes warm", executor::keeper_log().string());
   int ready[2];
   if (::pipe2(ready, O_CLOEXEC) != 0) throw Error::from_errno("keep nodes warm", "pipe");
   const pid_t child = ::fork();
@@ -82,7 +72,7 @@ int start() {
   const UniqueFd null(::open("/dev/null", O_RDWR | O_CLOEXEC));
   for (const int stream : {0, 1}) ::dup2(null.get(), stream);
   ::dup2(log.get(), 2);
-  return keep(folder, log.get(), ready[1]);
+  return keep(folder, ready[1]);
 }
 
 }  // namespace

@@ -82,7 +82,7 @@ void Keeper::on_view(std::uint64_t id, std::uint64_t view) {
   json said = json::parse(message->text, nullptr, false);
   if (!said.is_object() || !said.value("number", json()).is_number_unsigned()) return;
   const unsigned number = said["number"];
-  const std::string type = said.value("type", "");
+  const json type = said.value("type", json());
   auto start = std::ranges::find_if(shared.starts, [&](const auto& one) { return one.second == std::pair(view, number); });
   if (type == "fork" && start == shared.starts.end()) start = shared.starts.emplace(++shared.last_start, std::pair(view, number)).first;
   if (start == shared.starts.end()) {
@@ -98,9 +98,10 @@ void Keeper::on_view(std::uint64_t id, std::uint64_t view) {
 void Keeper::on_zygote(std::uint64_t id) {
   Shared& shared = shared_.at(id);
   const auto message = received(shared.kept->zygote.get());
-  json said = message ? json::parse(message->text, nullptr, false) : json();
-  if (message && said.is_object() && said.value("type", "") == "reaped" && said.value("number", json()).is_number_unsigned()) {
-    const auto start = shared.starts.find(said["number"].get<unsigned>());
+  json said = message ? executor::Zygote::heard(message->text) : json();
+  if (message && said.is_null()) return;
+  if (message && said["type"] == "reaped") {
+    const auto start = shared.starts.find(said.value("number", 0u));
     if (start == shared.starts.end()) return;
     const auto [view, number] = start->second;
     shared.starts.erase(start);
@@ -108,7 +109,6 @@ void Keeper::on_zygote(std::uint64_t id) {
     if (const auto found = shared.views.find(view); found != shared.views.end()) pass_on(found->second.session.get(), said);
     return;
   }
-  if (message && said.value("type", "") != "exited") return;
   // The zygote has ended, or all of it: whoever joins from now on gets a new one, and this one goes when all have looked at what is left.
   say("a shared container's zygote has ended");
   shared.over = true;
