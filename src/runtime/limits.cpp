@@ -3,7 +3,7 @@
 // Limits that a node met and lives on with: processes that it was refused, a CPU share that held it back, a child of it killed for want of memory. (Where
 // the node itself is killed, endings.cpp says so.)
 //
-// No kernel tells all of these by itself, so the files of the control groups are read 20 times a second, of nodes alone whose manifest gives such a
+// No kernel tells all of these by itself, so the files of the control groups are read 40 times a second, of nodes alone whose manifest gives such a
 // limit; all the others cost nothing. What is met over and over is told again after ten seconds, with the sum so far.
 #include <fmt/format.h>
 
@@ -13,7 +13,7 @@
 namespace hawse::runtime {
 namespace {
 
-constexpr std::int64_t kLimitsLookNs = 50'000'000;
+constexpr std::int64_t kLimitsLookNs = 25'000'000;  // a CPU limit is told by the kernel when its period is over: up to 100 ms less its share after it was met
 constexpr std::int64_t kDiesNs = 30'000'000;  // a node that was killed itself is seen to be dead well before
 constexpr std::int64_t kTellAgainNs = 10'000'000'000;
 

@@ -15,6 +15,8 @@ class Eats(hawse.Node):
 
 
 class Forks(hawse.Node):
+    """Goes on for a while after the refusal: the run hears of it from the kernel, not from the node's end."""
+
     def process(self, tensor: hawse.Tensor) -> None:
         children = []
         try:
@@ -24,6 +26,9 @@ class Forks(hawse.Node):
                     time.sleep(60)
                     os._exit(0)
                 children.append(child)
+        except OSError:
+            print("at", time.monotonic_ns(), flush=True)
+            time.sleep(0.5)
         finally:
             print("started", len(children), flush=True)
             for child in children:
@@ -31,12 +36,20 @@ class Forks(hawse.Node):
                 os.waitpid(child, 0)
 
 
-class Spins(hawse.Node):
+class Parent(hawse.Node):
+    """Its child eats, and is killed; the node lives on."""
+
     def process(self, tensor: hawse.Tensor) -> None:
-        begun, used = time.monotonic(), time.process_time()
-        while time.monotonic() - begun < 1.5:
-            pass
-        print("share", (time.process_time() - used) / (time.monotonic() - begun), flush=True)
+        child = os.fork()
+        if child == 0:
+            with open("/proc/self/oom_score_adj", "w") as score:
+                score.write("1000")  # it, not its parent
+            kept = []
+            while True:
+                print("at", time.monotonic_ns(), flush=True)
+                kept.append(b"x" * (1 << 20))
+        os.waitpid(child, 0)
+        time.sleep(0.5)
 
 
 class Waits(hawse.Node):
