@@ -9,8 +9,9 @@
  * Errors.     A function that returns int gives HAWSE_OK (0), or 1 or 0 where it answers yes or no; what is negative is a hawse_error, and
  *             hawse_last_error() tells it in words. An output parameter is written on success only, unless it says otherwise. No C++ exception comes out.
  * Threads.    One node a process. Its functions are called by one thread at a time, whichever; a call while another is in one is
- *             HAWSE_ERROR_THREAD. Any thread, at any time: hawse_node_log(), hawse_node_alive(), and what begins with hawse_frame_. The library has
- *             one thread of its own, which runs no code of yours. After fork() the child must not use it.
+ *             HAWSE_ERROR_THREAD. Any thread, until hawse_node_leave() begins: hawse_node_log(), hawse_node_alive(). Any thread at any time: what
+ *             begins with hawse_frame_, but one frame isn't read while it is released. The library has one thread of its own, which runs no code of
+ *             yours. After fork() the child must not use it.
  * Strings.    UTF-8. Those that go in end with a NUL, or come with a length; they are copied. Those that come out are the library's, end with a NUL,
  *             and live until hawse_node_leave(), unless it says otherwise.
  * Signals.    A runtime that is gone ends the process at once with exit code 1, whatever it is doing.
@@ -108,16 +109,16 @@ typedef enum hawse_event_kind {
 } hawse_event_kind;
 
 typedef struct hawse_input {
-  const char *port;
+  const char* port;
   hawse_frame frame; /* yours: release it */
 } hawse_input;
 
 typedef struct hawse_event {
   uint32_t kind;          /* hawse_event_kind */
   uint32_t set_count;     /* HAWSE_EVENT_MATCHED */
-  const char *port;       /* NULL where there is none */
+  const char* port;       /* NULL where there is none */
   hawse_frame frame;      /* yours: release it. 0 where there is none */
-  const hawse_input *set; /* until the next hawse_node_next(); NULL where there is none */
+  const hawse_input* set; /* until the next hawse_node_next(); NULL where there is none */
 } hawse_event;
 
 /* ---- the library ---- */
@@ -126,11 +127,11 @@ typedef struct hawse_event {
  * HAWSE_ABI_MINOR. */
 HAWSE_API uint32_t hawse_abi_version(void);
 /* "0.1.0", of Hawsepipe. Lives for ever. */
-HAWSE_API const char *hawse_version(void);
+HAWSE_API const char* hawse_version(void);
 /* What the last call of this thread that failed has to say: what, where, why. "" before one. Until the next one that fails in this thread. */
-HAWSE_API const char *hawse_last_error(void);
+HAWSE_API const char* hawse_last_error(void);
 /* "HAWSE_ERROR_PORT" and so on; "" of a number that is none. Lives for ever. */
-HAWSE_API const char *hawse_error_name(int code);
+HAWSE_API const char* hawse_error_name(int code);
 /* Bytes of one element; 0 of HAWSE_NO_DTYPE and of a number that is none. */
 HAWSE_API size_t hawse_dtype_bytes(uint32_t dtype);
 
@@ -139,18 +140,18 @@ HAWSE_API size_t hawse_dtype_bytes(uint32_t dtype);
 /* Joins the run that has started this program, and waits until its links are there. `signature`: JSON as docs/cpp.md has it, mostly hawse_signature;
  * its ports and types are what later calls are held to, its params give the defaults. `language`: what tables show, "c" where it is NULL, at most 64 bytes.
  * Once a process. A failure after HAWSE_ERROR_NOT_STARTED's cause is told to the run, too. */
-HAWSE_API int hawse_node_join(const char *signature, const char *language, hawse_node *node);
+HAWSE_API int hawse_node_join(const char* signature, const char* language, hawse_node* node);
 /* Whatever takes long at first is done (models, devices). Waits until every node of the run is that far: then frames flow. */
 HAWSE_API int hawse_node_ready(hawse_node node);
 /* The next event, waited for at most timeout_ns (negative: for as long as it takes). `size`: sizeof(hawse_event).
  * Frames of several edges come in turn, those of one in order. Until the next call the frame of the event is the one in hand: what is sent takes its
  * timestamp and its trace, and should the node fail or die it is given to its replacement, also when it was released. */
-HAWSE_API int hawse_node_next(hawse_node node, int64_t timeout_ns, hawse_event *event, size_t size);
+HAWSE_API int hawse_node_next(hawse_node node, int64_t timeout_ns, hawse_event* event, size_t size);
 /* Ends the outputs, and waits until their readers have done with what was sent. After it: hawse_node_leave(), and exit with 0. */
 HAWSE_API int hawse_node_finish(hawse_node node);
 /* Reports a failure to the run: `summary` is one line, `details` (may be NULL) a traceback or the like. What the node holds is kept for its replacement.
  * After it: hawse_node_leave(), and exit with 1. */
-HAWSE_API int hawse_node_fail(hawse_node node, const char *summary, const char *details);
+HAWSE_API int hawse_node_fail(hawse_node node, const char* summary, const char* details);
 /* Closes the connection; strings and the node's handle are no more. Received frames may still be read and released. Without hawse_node_finish() or
  * hawse_node_fail() before it, the run takes the node for crashed. */
 HAWSE_API int hawse_node_leave(hawse_node node);
@@ -158,12 +159,12 @@ HAWSE_API int hawse_node_leave(hawse_node node);
 /* ---- what a node asks and says ---- */
 
 /* Its name in the manifest; NULL on an error. */
-HAWSE_API const char *hawse_node_id(hawse_node node);
+HAWSE_API const char* hawse_node_id(hawse_node node);
 /* 1: an edge uses that port. Frames on an output that none uses are accepted and dropped. */
-HAWSE_API int hawse_node_has_input(hawse_node node, const char *port);
-HAWSE_API int hawse_node_has_output(hawse_node node, const char *port);
+HAWSE_API int hawse_node_has_input(hawse_node node, const char* port);
+HAWSE_API int hawse_node_has_output(hawse_node node, const char* port);
 /* 1: some edge still reads this output. */
-HAWSE_API int hawse_node_is_read(hawse_node node, const char *port);
+HAWSE_API int hawse_node_is_read(hawse_node node, const char* port);
 /* 1: asked to end. Work that takes long should look now and then. */
 HAWSE_API int hawse_node_stopping(hawse_node node);
 /* 1: a flush waits. What is in hand is void, and what is sent now is given up: go on to hawse_node_next(). */
@@ -171,32 +172,32 @@ HAWSE_API int hawse_node_interrupted(hawse_node node);
 /* 1: it is that late (CLOCK_MONOTONIC); 0: asked to end before. For sources with a rate. */
 HAWSE_API int hawse_node_sleep_until(hawse_node node, int64_t monotonic_ns);
 /* A line in the run's log; `level` is a hawse_level. Any thread. */
-HAWSE_API int hawse_node_log(hawse_node node, uint32_t level, const char *text);
+HAWSE_API int hawse_node_log(hawse_node node, uint32_t level, const char* text);
 /* A progress bar: `total` 0 where it isn't known; `unit` such as "B". */
-HAWSE_API int hawse_node_progress(hawse_node node, const char *what, uint64_t done, uint64_t total, const char *unit);
+HAWSE_API int hawse_node_progress(hawse_node node, const char* what, uint64_t done, uint64_t total, const char* unit);
 /* A sign of life in work that takes long: hang_timeout begins anew. Any thread. */
 HAWSE_API int hawse_node_alive(hawse_node node);
 
 /* ---- parameters, checked against the signature, defaults filled in ----
  * A name with dots leads into nested mappings: "audio.rate". Missing or of another type: HAWSE_ERROR_PARAM. */
 
-HAWSE_API int hawse_param_has(hawse_node node, const char *name);
-HAWSE_API int hawse_param_bool(hawse_node node, const char *name, int *value); /* 1 or 0 */
-HAWSE_API int hawse_param_int(hawse_node node, const char *name, int64_t *value);
-HAWSE_API int hawse_param_float(hawse_node node, const char *name, double *value); /* a whole number, too */
-HAWSE_API int hawse_param_text(hawse_node node, const char *name, const char **value);
-HAWSE_API int hawse_param_bytes(hawse_node node, const char *name, uint64_t *bytes);     /* "4 MiB", or a number */
-HAWSE_API int hawse_param_duration(hawse_node node, const char *name, int64_t *value_ns); /* "20ms", or a number of seconds */
+HAWSE_API int hawse_param_has(hawse_node node, const char* name);
+HAWSE_API int hawse_param_bool(hawse_node node, const char* name, int* value); /* 1 or 0 */
+HAWSE_API int hawse_param_int(hawse_node node, const char* name, int64_t* value);
+HAWSE_API int hawse_param_float(hawse_node node, const char* name, double* value); /* a whole number, too */
+HAWSE_API int hawse_param_text(hawse_node node, const char* name, const char** value);
+HAWSE_API int hawse_param_bytes(hawse_node node, const char* name, uint64_t* bytes);     /* "4 MiB", or a number */
+HAWSE_API int hawse_param_duration(hawse_node node, const char* name, int64_t* value_ns); /* "20ms", or a number of seconds */
 /* Anything, as JSON text; "null" where it is missing. `name` NULL: all of them, an object. */
-HAWSE_API int hawse_param_json(hawse_node node, const char *name, const char **value);
+HAWSE_API int hawse_param_json(hawse_node node, const char* name, const char** value);
 
 /* ---- a received frame. Any thread ---- */
 
 /* `size`: sizeof(hawse_info). */
-HAWSE_API int hawse_frame_info(hawse_frame frame, hawse_info *info, size_t size);
+HAWSE_API int hawse_frame_info(hawse_frame frame, hawse_info* info, size_t size);
 /* The payload where it lies, in memory that is read-only: writing to it ends the process. Aligned to 16 bytes. Until hawse_frame_release().
  * Text and JSON are UTF-8 without a NUL. */
-HAWSE_API int hawse_frame_data(hawse_frame frame, const void **data, size_t *bytes);
+HAWSE_API int hawse_frame_data(hawse_frame frame, const void** data, size_t* bytes);
 /* Gives it back: the sender's memory is free again. While it is kept, that memory grows up to its limit, then the sender waits. */
 HAWSE_API int hawse_frame_release(hawse_frame frame);
 
@@ -204,22 +205,22 @@ HAWSE_API int hawse_frame_release(hawse_frame frame);
  * Allocated in the output's shared memory, not cleared: fill hawse_out_data(), then send. Each waits for room where a `block` edge is full, and may give
  * HAWSE_ERROR_MEMORY; HAWSE_ERROR_INVALID above 4 GiB - 4096 bytes. */
 
-HAWSE_API int hawse_out_audio(hawse_node node, const char *port, uint64_t samples, uint64_t channels, uint32_t rate, uint32_t dtype, hawse_out *out);
-HAWSE_API int hawse_out_video(hawse_node node, const char *port, uint64_t height, uint64_t width, uint32_t pixels, uint32_t rate_numerator,
-                              uint32_t rate_denominator, hawse_out *out); /* uint8; yuv420p: even sides */
-HAWSE_API int hawse_out_image(hawse_node node, const char *port, uint64_t height, uint64_t width, uint32_t pixels, hawse_out *out);
-HAWSE_API int hawse_out_tensor(hawse_node node, const char *port, const uint64_t *shape, size_t rank, uint32_t dtype, hawse_out *out);
-HAWSE_API int hawse_out_text(hawse_node node, const char *port, const char *utf8, size_t bytes, hawse_out *out); /* filled in */
-HAWSE_API int hawse_out_json(hawse_node node, const char *port, const char *utf8, size_t bytes, hawse_out *out); /* filled in, not checked */
-HAWSE_API int hawse_out_bytes(hawse_node node, const char *port, size_t bytes, hawse_out *out);
+HAWSE_API int hawse_out_audio(hawse_node node, const char* port, uint64_t samples, uint64_t channels, uint32_t rate, uint32_t dtype, hawse_out* out);
+HAWSE_API int hawse_out_video(hawse_node node, const char* port, uint64_t height, uint64_t width, uint32_t pixels, uint32_t rate_numerator,
+                              uint32_t rate_denominator, hawse_out* out); /* uint8; yuv420p: even sides */
+HAWSE_API int hawse_out_image(hawse_node node, const char* port, uint64_t height, uint64_t width, uint32_t pixels, hawse_out* out);
+HAWSE_API int hawse_out_tensor(hawse_node node, const char* port, const uint64_t* shape, size_t rank, uint32_t dtype, hawse_out* out);
+HAWSE_API int hawse_out_text(hawse_node node, const char* port, const char* utf8, size_t bytes, hawse_out* out); /* filled in */
+HAWSE_API int hawse_out_json(hawse_node node, const char* port, const char* utf8, size_t bytes, hawse_out* out); /* filled in, not checked */
+HAWSE_API int hawse_out_bytes(hawse_node node, const char* port, size_t bytes, hawse_out* out);
 /* As `frame` is: type, shape, times, trace, size. */
-HAWSE_API int hawse_out_like(hawse_node node, const char *port, hawse_frame frame, hawse_out *out);
+HAWSE_API int hawse_out_like(hawse_node node, const char* port, hawse_frame frame, hawse_out* out);
 /* To write to, aligned to 16 bytes. Until hawse_out_send() or hawse_out_discard(). */
-HAWSE_API int hawse_out_data(hawse_out out, void **data, size_t *bytes);
+HAWSE_API int hawse_out_data(hawse_out out, void** data, size_t* bytes);
 /* `size`: sizeof(hawse_info). `sequence` is the number that it gets if it is the next one sent. */
-HAWSE_API int hawse_out_info(hawse_out out, hawse_info *info, size_t size);
+HAWSE_API int hawse_out_info(hawse_out out, hawse_info* info, size_t size);
 /* Says something else of it: mostly timestamp_ns and duration_ns, read with hawse_out_info() before. */
-HAWSE_API int hawse_out_set_info(hawse_out out, const hawse_info *info, size_t size);
+HAWSE_API int hawse_out_set_info(hawse_out out, const hawse_info* info, size_t size);
 /* How much of it is payload: less than before only. The shape stays. */
 HAWSE_API int hawse_out_resize(hawse_out out, size_t bytes);
 /* Hands it over, without a copy; waits where a `block` edge is full. The handle is no more, whatever this returns. */
@@ -227,12 +228,12 @@ HAWSE_API int hawse_out_send(hawse_out out);
 /* Gives its memory back unsent. */
 HAWSE_API int hawse_out_discard(hawse_out out);
 /* Sends a received frame on, times and trace included: one copy, and counted as one. It stays yours. */
-HAWSE_API int hawse_node_forward(hawse_node node, const char *port, hawse_frame frame);
+HAWSE_API int hawse_node_forward(hawse_node node, const char* port, hawse_frame frame);
 
 /* ---- flush: cut short ---- */
 
 /* Overtakes what was sent on this output: what its readers haven't taken yet is void, and HAWSE_EVENT_FLUSHED is what each gets next. */
-HAWSE_API int hawse_node_flush(hawse_node node, const char *port);
+HAWSE_API int hawse_node_flush(hawse_node node, const char* port);
 /* After HAWSE_EVENT_FLUSHED: this flush ends here. */
 HAWSE_API int hawse_node_keep_flush(hawse_node node);
 

@@ -36,7 +36,8 @@ using nlohmann::json;
 static_assert(HAWSE_BYTES == static_cast<int>(FrameType::bytes) && HAWSE_COMPLEX128 == static_cast<int>(Dtype::complex128));
 static_assert(HAWSE_YUV420P == static_cast<int>(PixelFormat::yuv420p) && HAWSE_LOG_ERROR == static_cast<int>(LogLevel::error));
 static_assert(HAWSE_MAX_RANK == plane::kMaxRank && HAWSE_NO_TIMESTAMP == kNoTimestamp);
-static_assert(sizeof(hawse_info) == 192 && sizeof(hawse_event) == 32 && sizeof(hawse_input) == 16);  // of version 1.0: may grow at their ends, never shrink
+static_assert(sizeof(hawse_info) == 192 && sizeof(hawse_event) == 32 &&
+              sizeof(hawse_input) == 16);  // of version 1.0: may grow at their ends, never shrink
 
 constexpr std::size_t kInfoBytes = 192, kEventBytes = 32;  // of version 1.0
 constexpr std::size_t kMaxLanguageBytes = 64;
@@ -254,8 +255,8 @@ Declared read_signature(const char* text) {
   const json signature = json::parse(text, nullptr, false);
   need(signature.is_object(), "hawse_node_join(): the signature isn't a JSON object");
   try {
-    return {ports_of(signature, "inputs"), ports_of(signature, "outputs"), signature.value("any_inputs", false), signature.value("any_outputs", false),
-            signature.value("matched", false), signature.value("params", json::object())};
+    return {ports_of(signature, "inputs"),         ports_of(signature, "outputs"),    signature.value("any_inputs", false),
+            signature.value("any_outputs", false), signature.value("matched", false), signature.value("params", json::object())};
   } catch (const json::exception& error) {
     throw Failure(HAWSE_ERROR_INVALID, std::string("hawse_node_join(): the signature: ") + error.what());
   }
@@ -264,8 +265,12 @@ Declared read_signature(const char* text) {
 class Joined {
  public:
   Joined(UniqueFd control, Declared declared, std::string language)
-      : inputs_(std::move(declared.inputs)), outputs_(std::move(declared.outputs)), any_inputs_(declared.any_inputs), any_outputs_(declared.any_outputs),
-        matches_(declared.matched), endpoint_(std::move(control), HangUp::exit_process, std::move(language)) {
+      : inputs_(std::move(declared.inputs)),
+        outputs_(std::move(declared.outputs)),
+        any_inputs_(declared.any_inputs),
+        any_outputs_(declared.any_outputs),
+        matches_(declared.matched),
+        endpoint_(std::move(control), HangUp::exit_process, std::move(language)) {
     endpoint_.may_be_interrupted();
     endpoint_.open();
     params_ = make_param_data(endpoint_.configuration().value("params", json::object()), declared.params);
@@ -280,12 +285,14 @@ class Joined {
   void check_ports() {
     for (const std::string& name : endpoint_.input_ports())
       if (!any_inputs_ && !declares(inputs_, name))
-        throw Failure(HAWSE_ERROR_PORT, "an edge leads into the input '" + name + "' of '" + endpoint_.id() + "', whose signature has " + names_of(inputs_));
+        throw Failure(HAWSE_ERROR_PORT,
+                      "an edge leads into the input '" + name + "' of '" + endpoint_.id() + "', whose signature has " + names_of(inputs_));
     for (const json& output : endpoint_.configuration().at("outputs")) {
       const std::string name = output.at("port").get<std::string>();
       if (!declares(outputs_, name)) {
         if (!any_outputs_)
-          throw Failure(HAWSE_ERROR_PORT, "an edge leads from the output '" + name + "' of '" + endpoint_.id() + "', whose signature has " + names_of(outputs_));
+          throw Failure(HAWSE_ERROR_PORT,
+                        "an edge leads from the output '" + name + "' of '" + endpoint_.id() + "', whose signature has " + names_of(outputs_));
         outputs_.push_back({name, 0});
       }
     }
@@ -293,7 +300,8 @@ class Joined {
     for (DeclaredPort& port : outputs_)
       if (port.output == nullptr) port.output = &unread_;
     if (endpoint_.configuration().contains("match") && !matches_)
-      throw Failure(HAWSE_ERROR_PORT, "the manifest asks for matched inputs (inputs: {match: ...}) of '" + endpoint_.id() + "', whose signature doesn't say \"matched\": true");
+      throw Failure(HAWSE_ERROR_PORT, "the manifest asks for matched inputs (inputs: {match: ...}) of '" + endpoint_.id() +
+                                          "', whose signature doesn't say \"matched\": true");
   }
 
   void report(const char* summary, const char* details) { endpoint_.failed(summary, details, phase(), sequence_); }
@@ -307,8 +315,9 @@ class Joined {
     state_ = State::running;
     was_read_ = endpoint_.any_reader();
     if (const auto match = endpoint_.configuration().find("match"); match != endpoint_.configuration().end())
-      matcher_.emplace(MatchRule{match->at("tolerance_ns").get<std::int64_t>(), match->at("wait_ns").get<std::int64_t>(), match->at("hold").get<std::size_t>()},
-                       endpoint_.input_ports().size(), [](Frame&& frame) { frame.lease()->end->link.count_unmatched(); });
+      matcher_.emplace(
+          MatchRule{match->at("tolerance_ns").get<std::int64_t>(), match->at("wait_ns").get<std::int64_t>(), match->at("hold").get<std::size_t>()},
+          endpoint_.input_ports().size(), [](Frame&& frame) { frame.lease()->end->link.count_unmatched(); });
     return HAWSE_OK;
   }
 
@@ -357,7 +366,8 @@ class Joined {
     need(name != nullptr, "a port's name is NULL");
     for (std::size_t i = 0; i < outputs_.size(); ++i)
       if (outputs_[i].name == name) return i;
-    if (!any_outputs_) throw Failure(HAWSE_ERROR_PORT, "'" + endpoint_.id() + "' has no output '" + name + "': its signature has " + names_of(outputs_));
+    if (!any_outputs_)
+      throw Failure(HAWSE_ERROR_PORT, "'" + endpoint_.id() + "' has no output '" + name + "': its signature has " + names_of(outputs_));
     outputs_.push_back({name, 0, &unread_});
     return outputs_.size() - 1;
   }
@@ -367,7 +377,8 @@ class Joined {
     if (over_ == HAWSE_EVENT_HANDED_OVER) throw Failure(HAWSE_ERROR_ORDER, std::string(call) + ": a replacement goes on, nothing more is to be sent");
     const DeclaredPort& port = outputs_[index];
     if (!port.carries(type))
-      throw Failure(HAWSE_ERROR_TYPE, std::string(call) + ": output '" + port.name + "' of '" + endpoint_.id() + "' doesn't carry " + to_string(type) + ": see its signature");
+      throw Failure(HAWSE_ERROR_TYPE, std::string(call) + ": output '" + port.name + "' of '" + endpoint_.id() + "' doesn't carry " +
+                                          to_string(type) + ": see its signature");
     return *port.output;
   }
 
@@ -434,7 +445,7 @@ class Joined {
 
   void in_order(State state, const char* call) const {
     if (state_ == state) return;
-    const char* why = state_ == State::joined ? "the node isn't ready: call hawse_node_ready() first"
+    const char* why = state_ == State::joined    ? "the node isn't ready: call hawse_node_ready() first"
                       : state_ == State::running ? "the node is ready already"
                                                  : "its streams have ended: the node has finished or failed";
     throw Failure(HAWSE_ERROR_ORDER, std::string(call) + ": " + why);
@@ -442,7 +453,10 @@ class Joined {
 
   const char* phase() const noexcept {
     if (state_ == State::joined) return "setup";
-    return in_finish_ || over_ != HAWSE_EVENT_TIMED_OUT ? "finish" : flush_id_ != 0 ? "flushed" : endpoint_.input_ports().empty() ? "produce" : "process";
+    return in_finish_ || over_ != HAWSE_EVENT_TIMED_OUT ? "finish"
+           : flush_id_ != 0                             ? "flushed"
+           : endpoint_.input_ports().empty()            ? "produce"
+                                                        : "process";
   }
 
   const char* input_name(std::size_t port) const noexcept { return endpoint_.input_ports()[port].c_str(); }
@@ -482,9 +496,9 @@ class Joined {
 
   void next_turn(hawse_event& event) {
     endpoint_.take_messages();
-    event.kind = endpoint_.handing_over()                                                  ? HAWSE_EVENT_HANDED_OVER
+    event.kind = endpoint_.handing_over()                                         ? HAWSE_EVENT_HANDED_OVER
                  : endpoint_.stopping() || (was_read_ && !endpoint_.any_reader()) ? HAWSE_EVENT_ENDED
-                                                                                           : HAWSE_EVENT_PRODUCE;
+                                                                                  : HAWSE_EVENT_PRODUCE;
     if (event.kind == HAWSE_EVENT_PRODUCE) begin_work();
   }
 
@@ -570,14 +584,14 @@ class Joined {
   std::atomic<bool> entered_{false};
 };
 
-// A call of a node's functions, one at a time. Two that come at the very same instant may both be let in: the check costs no locked operation.
+// A call of a node's functions, one at a time.
 class Entered {
  public:
   explicit Entered(hawse_node handle) : node_(*find(Kind::node, handle).node) {
-    if (node_.entered().load(std::memory_order_relaxed)) throw Failure(HAWSE_ERROR_THREAD, "another thread is in a call of this node: its functions are for one at a time");
-    node_.entered().store(true, std::memory_order_relaxed);
+    if (node_.entered().exchange(true, std::memory_order_acquire))
+      throw Failure(HAWSE_ERROR_THREAD, "another thread is in a call of this node: its functions are for one at a time");
   }
-  ~Entered() { node_.entered().store(false, std::memory_order_relaxed); }
+  ~Entered() { node_.entered().store(false, std::memory_order_release); }
   Entered(const Entered&) = delete;
   Entered& operator=(const Entered&) = delete;
   Joined* operator->() const noexcept { return &node_; }
@@ -707,8 +721,9 @@ const char* hawse_version(void) { return HAWSE_VERSION; }
 const char* hawse_last_error(void) { return last_error; }
 
 const char* hawse_error_name(int code) {
-  constexpr const char* kNames[] = {"HAWSE_OK", "HAWSE_ERROR_INVALID", "HAWSE_ERROR_HANDLE", "HAWSE_ERROR_ORDER", "HAWSE_ERROR_THREAD", "HAWSE_ERROR_PORT", "HAWSE_ERROR_TYPE",
-                                    "HAWSE_ERROR_PARAM", "HAWSE_ERROR_MEMORY", "HAWSE_ERROR_NOT_STARTED", "HAWSE_ERROR_STOPPED", "HAWSE_ERROR_SYSTEM"};
+  constexpr const char* kNames[] = {"HAWSE_OK",           "HAWSE_ERROR_INVALID",     "HAWSE_ERROR_HANDLE",  "HAWSE_ERROR_ORDER",
+                                    "HAWSE_ERROR_THREAD", "HAWSE_ERROR_PORT",        "HAWSE_ERROR_TYPE",    "HAWSE_ERROR_PARAM",
+                                    "HAWSE_ERROR_MEMORY", "HAWSE_ERROR_NOT_STARTED", "HAWSE_ERROR_STOPPED", "HAWSE_ERROR_SYSTEM"};
   return code <= 0 && code > -static_cast<int>(std::size(kNames)) ? kNames[-code] : "";
 }
 
@@ -723,7 +738,9 @@ int hawse_node_join(const char* signature, const char* language, hawse_node* nod
     need(name.size() <= kMaxLanguageBytes, "hawse_node_join(): the language's name is longer than 64 bytes");
     Declared declared = read_signature(signature);
     UniqueFd control = runtime_socket();
-    if (!control) throw Failure(HAWSE_ERROR_NOT_STARTED, "this program is a node of a Hawsepipe pipeline and is started by `hawse run`: name it in a manifest (node: ./program)");
+    if (!control)
+      throw Failure(HAWSE_ERROR_NOT_STARTED,
+                    "this program is a node of a Hawsepipe pipeline and is started by `hawse run`: name it in a manifest (node: ./program)");
     auto joined = std::make_shared<Joined>(std::move(control), std::move(declared), name);
     try {
       joined->check_ports();
@@ -853,7 +870,9 @@ int hawse_param_float(hawse_node node, const char* name, double* value) {
 }
 
 int hawse_param_text(hawse_node node, const char* name, const char** value) {
-  return get_param(node, name, value, [&](Joined& joined, const Params& params, const std::string& last) { return joined.keep(std::string("t") + name, params.text(last)); });
+  return get_param(node, name, value, [&](Joined& joined, const Params& params, const std::string& last) {
+    return joined.keep(std::string("t") + name, params.text(last));
+  });
 }
 
 int hawse_param_bytes(hawse_node node, const char* name, uint64_t* bytes) {
@@ -900,16 +919,19 @@ int hawse_frame_release(hawse_frame frame) {
 // ---- a frame to send -------------------------------------------------------------------------------------------------------------
 
 int hawse_out_audio(hawse_node node, const char* port, uint64_t samples, uint64_t channels, uint32_t rate, uint32_t dtype, hawse_out* out) {
-  return make_out(node, port, FrameType::audio, "hawse_out_audio()", out, [&](Output& output) { return output.audio(samples, channels, rate, dtype_of(dtype, false)); });
+  return make_out(node, port, FrameType::audio, "hawse_out_audio()", out,
+                  [&](Output& output) { return output.audio(samples, channels, rate, dtype_of(dtype, false)); });
 }
 
-int hawse_out_video(hawse_node node, const char* port, uint64_t height, uint64_t width, uint32_t pixels, uint32_t rate_numerator, uint32_t rate_denominator, hawse_out* out) {
+int hawse_out_video(hawse_node node, const char* port, uint64_t height, uint64_t width, uint32_t pixels, uint32_t rate_numerator,
+                    uint32_t rate_denominator, hawse_out* out) {
   return make_out(node, port, FrameType::video, "hawse_out_video()", out,
                   [&](Output& output) { return output.video(height, width, pixels_of(pixels), rate_numerator, rate_denominator); });
 }
 
 int hawse_out_image(hawse_node node, const char* port, uint64_t height, uint64_t width, uint32_t pixels, hawse_out* out) {
-  return make_out(node, port, FrameType::image, "hawse_out_image()", out, [&](Output& output) { return output.image(height, width, pixels_of(pixels)); });
+  return make_out(node, port, FrameType::image, "hawse_out_image()", out,
+                  [&](Output& output) { return output.image(height, width, pixels_of(pixels)); });
 }
 
 int hawse_out_tensor(hawse_node node, const char* port, const uint64_t* shape, size_t rank, uint32_t dtype, hawse_out* out) {

@@ -9,9 +9,11 @@
  *   matched   logs the sets it gets
  *   flood     sends `count` frames of 64 bytes as fast as the edge takes them
  *   count     logs how many frames came, and how long one took from the first to the last
+ *   threads   waits in one thread, and does there in another what may be done there, and what may not
  *   cost      takes them in runs of 64 that lie ready, or sends them so without inputs, and logs the least time that one took */
 #define _POSIX_C_SOURCE 199309L /* clock_gettime(), nanosleep() */
 #include <hawse/node.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -24,7 +26,7 @@ HAWSE_SIGNATURE({"doc": "A node in C for the tests.", "matched": true, "inputs":
 
 static hawse_node node;
 
-static int give_up(const char *what) {
+static int give_up(const char* what) {
   char text[2200];
   snprintf(text, sizeof text, "%s: %s", what, hawse_last_error());
   fprintf(stderr, "%s\n", text);
@@ -33,9 +35,9 @@ static int give_up(const char *what) {
   return 1;
 }
 
-static void say(const char *text) { hawse_node_log(node, HAWSE_LOG_INFO, text); }
+static void say(const char* text) { hawse_node_log(node, HAWSE_LOG_INFO, text); }
 
-static void say_error(const char *what, int code) {
+static void say_error(const char* what, int code) {
   char text[2200];
   snprintf(text, sizeof text, "%s: %s: %s", what, hawse_error_name(code), code < 0 ? hawse_last_error() : "");
   say(text);
@@ -47,11 +49,11 @@ static size_t size_of(uint64_t n) { return n % 9 == 0 ? 0 : (size_t)(n * n * 37 
 
 static unsigned char byte_of(uint64_t n, size_t i) { return (unsigned char)(n * 31 + i * 7 + i / 251); }
 
-static void fill(uint64_t n, unsigned char *data, size_t bytes) {
+static void fill(uint64_t n, unsigned char* data, size_t bytes) {
   for (size_t i = 0; i < bytes; ++i) data[i] = byte_of(n, i);
 }
 
-static int make(uint64_t n, hawse_out *out) {
+static int make(uint64_t n, hawse_out* out) {
   static char text[300004];
   const size_t bytes = size_of(n);
   const uint64_t shape[3] = {bytes / 4, 2, 2};
@@ -62,13 +64,13 @@ static int make(uint64_t n, hawse_out *out) {
     case 3: return hawse_out_video(node, "out", bytes / 4, 4, HAWSE_GRAY8, 30000, 1001, out);
     case 4:
     case 5:
-      fill(n, (unsigned char *)text, bytes);
+      fill(n, (unsigned char*)text, bytes);
       return n % 7 == 4 ? hawse_out_text(node, "out", text, bytes, out) : hawse_out_json(node, "out", text, bytes, out);
     default: return hawse_out_bytes(node, "out", bytes, out);
   }
 }
 
-static int is_right(uint64_t n, const hawse_info *info, const unsigned char *data, size_t bytes) {
+static int is_right(uint64_t n, const hawse_info* info, const unsigned char* data, size_t bytes) {
   static const uint32_t types[7] = {HAWSE_TENSOR, HAWSE_AUDIO, HAWSE_IMAGE, HAWSE_VIDEO, HAWSE_TEXT, HAWSE_JSON, HAWSE_BYTES};
   static const uint32_t dtypes[7] = {HAWSE_UINT8, HAWSE_INT16, HAWSE_UINT8, HAWSE_UINT8, HAWSE_NO_DTYPE, HAWSE_NO_DTYPE, HAWSE_NO_DTYPE};
   static const uint32_t ranks[7] = {3, 2, 3, 3, 0, 0, 0};
@@ -92,7 +94,7 @@ static int is_right(uint64_t n, const hawse_info *info, const unsigned char *dat
 static int source(uint64_t n) {
   hawse_out out;
   hawse_info info;
-  void *data;
+  void* data;
   size_t bytes;
   if (make(n, &out) != HAWSE_OK || hawse_out_info(out, &info, sizeof info) != HAWSE_OK || hawse_out_data(out, &data, &bytes) != HAWSE_OK) return 1;
   fill(n, data, bytes);
@@ -103,8 +105,8 @@ static int source(uint64_t n) {
 
 static int pass(hawse_frame frame) {
   hawse_out out;
-  const void *from;
-  void *to;
+  const void* from;
+  void* to;
   size_t bytes, room;
   if (hawse_out_like(node, "out", frame, &out) != HAWSE_OK || hawse_frame_data(frame, &from, &bytes) != HAWSE_OK || hawse_out_data(out, &to, &room) != HAWSE_OK) return 1;
   if (room != bytes) return 1;
@@ -114,7 +116,7 @@ static int pass(hawse_frame frame) {
 
 static int sink(hawse_frame frame, uint64_t n) {
   hawse_info info;
-  const void *data;
+  const void* data;
   size_t bytes;
   if (hawse_frame_info(frame, &info, sizeof info) != HAWSE_OK || hawse_frame_data(frame, &data, &bytes) != HAWSE_OK) return 1;
   if (!is_right(n, &info, data, bytes)) return 1;
@@ -145,7 +147,7 @@ static void note_cost(uint64_t n) {
   begin_ns = now_ns();
 }
 
-static int matched(const hawse_event *event) {
+static int matched(const hawse_event* event) {
   char text[256] = "set";
   for (uint32_t i = 0; i < event->set_count; ++i) {
     hawse_info info;
@@ -163,7 +165,7 @@ static void wrong_before_ready(void) {
   hawse_event event;
   hawse_out out = 0;
   int64_t number = 0;
-  const char *text = "";
+  const char* text = "";
   say_error("next before ready", hawse_node_next(node, 0, &event, sizeof event));
   say_error("allocate before ready", hawse_out_bytes(node, "out", 1, &out));
   say_error("finish before ready", hawse_node_finish(node));
@@ -179,8 +181,8 @@ static void wrong_frame(hawse_frame frame) {
   hawse_event event;
   hawse_info info, longer;
   hawse_out out = 0;
-  const void *data;
-  void *to;
+  const void* data;
+  void* to;
   size_t bytes;
   say_error("ready twice", hawse_node_ready(node));
   say_error("a struct that is too small", hawse_node_next(node, 0, &event, sizeof event - 1));
@@ -236,6 +238,18 @@ static void wrong_frame(hawse_frame frame) {
   say_error("read after the release", hawse_frame_info(frame, &info, sizeof info));
 }
 
+static void* in_another_thread(void* unused) {
+  int code = HAWSE_OK;
+  while (code >= 0) code = hawse_node_is_read(node, "out"); /* until the other one is in hawse_node_next() */
+  say_error("a call while another thread is in one", code);
+  return unused;
+}
+
+static void* release_elsewhere(void* frame) {
+  say_error("release in another thread", hawse_frame_release(*(hawse_frame*)frame));
+  return NULL;
+}
+
 static int wrong_after_the_end(hawse_out kept) {
   hawse_event event;
   hawse_out out = 0;
@@ -255,7 +269,7 @@ static int params_are_right(void) {
   uint64_t size = 0;
   double gain = 0;
   int loud = 0;
-  const char *nested = "", *again = "", *all = "";
+  const char* nested = "", *again = "", *all = "";
   if (hawse_param_duration(node, "every", &every) != HAWSE_OK || every != 20000000) return 0;
   if (hawse_param_int(node, "nested.rate", &rate) != HAWSE_OK || rate != 48000) return 0;
   if (hawse_param_bytes(node, "size", &size) != HAWSE_OK || size != 4096) return 0;
@@ -268,7 +282,7 @@ static int params_are_right(void) {
 }
 
 int main(void) {
-  const char *mode = "";
+  const char* mode = "";
   char text[64];
   double first_ns = 0, last_ns = 0;
   hawse_event event = {0};
@@ -284,10 +298,14 @@ int main(void) {
   const int errors = strcmp(mode, "errors") == 0, flooding = strcmp(mode, "flood") == 0, counting = strcmp(mode, "count") == 0, costing = strcmp(mode, "cost") == 0;
   if (errors) wrong_before_ready();
   if (hawse_node_ready(node) != HAWSE_OK) return give_up("ready");
+  pthread_t other;
+  const int threads = strcmp(mode, "threads") == 0 && pthread_create(&other, NULL, in_another_thread, NULL) == 0;
 
   while (event.kind != HAWSE_EVENT_ENDED && event.kind != HAWSE_EVENT_HANDED_OVER && (n < (uint64_t)count || (strcmp(mode, "source") != 0 && !flooding && !costing))) {
     int wrong = 0;
-    if (hawse_node_next(node, -1, &event, sizeof event) != HAWSE_OK) return give_up("next");
+    int code = hawse_node_next(node, -1, &event, sizeof event);
+    while (threads && code == HAWSE_ERROR_THREAD) code = hawse_node_next(node, -1, &event, sizeof event);
+    if (code != HAWSE_OK) return give_up("next");
     if (event.kind == HAWSE_EVENT_PRODUCE) {
       ++n;
       if (costing) note_cost(n);
@@ -299,6 +317,8 @@ int main(void) {
       ++n;
       if (errors)
         wrong_frame(event.frame);
+      else if (threads)
+        wrong = pthread_join(other, NULL) != 0 || pthread_create(&other, NULL, release_elsewhere, &event.frame) != 0 || pthread_join(other, NULL) != 0;
       else if (costing) {
         note_cost(n);
         wrong = hawse_frame_release(event.frame) != HAWSE_OK;

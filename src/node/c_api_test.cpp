@@ -175,6 +175,26 @@ TEST(CApi, a_node_that_fails_says_why_and_its_frame_is_given_again) {
   EXPECT_THAT(record.lines(), ElementsAre("1", "2", "3 again", StartsWith("4")));
 }
 
+TEST(CApi, a_call_of_a_second_thread_is_refused_and_what_any_thread_may_do_is_done) {
+  TestSupervisor runtime;
+  std::atomic<bool> go{false};
+  const auto source = runtime.add("source", scripted([&](Scripted& node) {
+    node.on_produce = [&](Scripted& self) {
+      while (!go) self.context().sleep_until(plane::monotonic_ns() + 1'000'000);
+      self.output("out").send(self.output("out").text("x"));
+      return false;
+    };
+  }));
+  const auto threads = add_c_node(runtime, "threads");
+  runtime.connect(source, "out", threads, "in");
+  runtime.start();
+  runtime.await(threads, "log");
+  go = true;
+  EXPECT_EQ(runtime.wait(threads), 0);
+  EXPECT_EQ(runtime.log(threads), "info a call while another thread is in one: HAWSE_ERROR_THREAD: another thread is in a call of this node: its functions are for one at a time\n"
+                                  "info release in another thread: HAWSE_OK: \ninfo 1 frames\n");
+}
+
 TEST(CApi, gives_sets_of_frames_that_belong_together) {
   TestSupervisor runtime;
   const auto at = [](std::vector<std::int64_t> times) {
