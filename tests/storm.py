@@ -62,7 +62,7 @@ EDGES = (("pysource", "mix", 8), ("pysource", "tap", 2), ("ccsource", "mix", 1),
 
 
 def manifest(folder: pathlib.Path, executor: str) -> dict[str, typing.Any]:
-    """`executor` is where the Python nodes run; the programs are processes."""
+    """`executor` is where the Python nodes run, and one of the programs; the others are processes."""
     nodes: dict[str, typing.Any] = {}
     for index, part in enumerate(PARTS):
         params = {"folder": str(folder), "index": index, "keep": KEEP}
@@ -71,11 +71,13 @@ def manifest(folder: pathlib.Path, executor: str) -> dict[str, typing.Any]:
         node: dict[str, typing.Any] = {"params": params, "restart": {"on": "failure", "attempts": 1000, "backoff": 0}}
         node["restart"]["poison_after"] = 0  # it isn't the frame that kills
         if part.language == "python":
-            node |= {"node": f"nodes.py:{part.kind}", "executor": executor}
+            node["node"] = f"nodes.py:{part.kind}"
+        else:
+            node["node"] = shutil.copy(HAWSE.parent / "tests/storm_program", folder.parent)  # a place that the engine sees
+        if part.language == "python" or part.name == "also":
+            node["executor"] = executor
             if executor == "container":
                 node["container"] = {"mounts": [f"{folder}:{folder}:rw"]}
-        else:
-            node["node"] = str(HAWSE.parent / "tests/storm_program")
         nodes[part.name] = node
     return {"nodes": nodes, "edges": [{"from": a, "to": b, "queue": queue} for a, b, queue in EDGES]}
 
@@ -289,7 +291,7 @@ class Storm:
     # ---- what it holds ------------------------------------------------------------------------------------------------------
 
     def holdings(self) -> dict[str, dict[str, int]]:
-        """Of the runtime and of every node: descriptors, maps, threads, private memory in KiB."""
+        """Of the runtime and of every node that is a process: descriptors, maps, threads, private memory and memory that it shares, in KiB."""
         held = {"runtime": held_by(self.process.pid)}
         for name, life in self.lives.items():
             kind, where = life.where.split()[:2]
@@ -300,6 +302,15 @@ class Storm:
 
 def held_by(pid: int) -> dict[str, int]:
     process = pathlib.Path(f"/proc/{pid}")
+    shared = {}  # by inode
+    for fd in os.listdir(process / "fd"):
+        try:
+            if os.readlink(process / "fd" / fd).startswith("/memfd:hawse"):
+                info = os.stat(process / "fd" / fd)
+                shared[info.st_ino] = info.st_blocks // 2
+        except FileNotFoundError:
+            pass
     rollup = dict(line.split(":", 1) for line in (process / "smaps_rollup").read_text().splitlines()[1:])
     return {"descriptors": len(os.listdir(process / "fd")), "maps": len((process / "maps").read_text().splitlines()),
-            "threads": len(os.listdir(process / "task")), "anonymous_kib": int(rollup["Anonymous"].split()[0]), "pss_kib": int(rollup["Pss"].split()[0])}
+            "threads": len(os.listdir(process / "task")), "anonymous_kib": int(rollup["Anonymous"].split()[0]), "pss_kib": int(rollup["Pss"].split()[0]),
+            "shared_kib": sum(shared.values())}

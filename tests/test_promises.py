@@ -2,6 +2,7 @@
 """What is promised of frames when nodes die (docs/promises.md), on whole pipelines; the plane's own part is in src/plane/replace_test.cpp."""
 from __future__ import annotations
 
+import json
 import os
 import pathlib
 import re
@@ -70,6 +71,37 @@ def test_whatever_a_node_dies_of_counts(bench: Bench, how: str) -> None:
     assert [aside["sequence"] for aside in run.of("set_aside")] == [1, 2, 20]
     assert sorted(set(numbers(run))) == list(range(3, 20))
     assert run.edge("source", "fragile")["set_aside"] == 3
+
+
+@pytest.mark.parametrize(("kills", "aside", "lost"), [("a300", "a300", "b310"), ("b310", "a300", "b310"), ("b190", "b190", "a200")])
+def test_of_a_set_that_kills_the_earliest_frame_is_set_aside_and_the_others_have_no_partner(bench: Bench, kills: str, aside: str, lost: str) -> None:
+    bench.nodes(f"""
+        import os
+        class Times(hawse.Node):
+            def setup(self, times: list) -> None:
+                self.times = times
+            def produce(self) -> hawse.Text:
+                for time in self.times:
+                    yield hawse.Text(f"{{self.id}}{{time}}", timestamp_ns=time * 1_000_000)
+        class Pair(hawse.Node):
+            def process(self, a: hawse.Text, b: hawse.Text) -> hawse.Text:
+                if "{kills}" in (a.text, b.text):
+                    os.abort()
+                return hawse.Text(f"{{a.text}}+{{b.text}}")
+        class Collect(hawse.Node):
+            def process(self, text: hawse.Text) -> None:
+                print(text.text)
+    """)
+    def times(*values: int) -> dict[str, object]:
+        return {"node": "nodes.py:Times", "params": {"times": values}}
+    bench.write({"nodes": {"a": times(100, 200, 300, 400), "b": times(110, 190, 310, 390), "collect": {"node": "nodes.py:Collect"},
+                           "pair": {"node": "nodes.py:Pair", "restart": KEEPS_UP, "inputs": {"match": "timestamp", "tolerance": "20ms", "wait": "60s", "hold": 4}}},
+                 "edges": ["a -> pair.a", "b -> pair.b", "pair -> collect"]})
+    run = bench.run_ok()
+    (told,) = run.of("set_aside", "pair")
+    assert (told["port"], told["timestamp_ns"]) == (aside[0], int(aside[1:]) * 1_000_000)
+    assert list(dict.fromkeys(run.log("collect"))) == [pair for pair in ("a100+b110", "a200+b190", "a300+b310", "a400+b390") if kills not in pair]
+    assert run.node("pair")["unmatched"] == {port: int(port == lost[0]) for port in "ab"}
 
 
 def test_the_run_says_which_frame_was_set_aside_and_why(bench: Bench) -> None:
@@ -220,6 +252,46 @@ def test_a_writer_that_has_died_for_good_leaves_what_it_sent(bench: Bench) -> No
     assert run.code == 5
     got = sorted(set(numbers(run, "reader")))
     assert got == list(range(1, got[-1] + 1)) and got[-1] >= 28, "what it had kept, and a full queue"
+
+
+def test_a_writer_that_dies_too_often_meanwhile_waits_for_its_reader_and_the_run_says_so(bench: Bench) -> None:
+    """64 lives may lie before a reader; the 65th waits until that has come along."""
+    lives = 70
+    bench.nodes(f"""
+        import os, time
+        class Writer(hawse.Node):
+            def produce(self) -> hawse.Text:
+                with open("{bench.folder}/lives", "a") as file:
+                    file.write("x")
+                life = os.path.getsize("{bench.folder}/lives")
+                yield hawse.Text(str(life))
+                if life < {lives}:
+                    os._exit(1)
+        class Reader(hawse.Node):
+            def process(self, text: hawse.Text) -> None:
+                while not os.path.exists("{bench.folder}/go"):
+                    time.sleep(0.01)
+                print(text.text)
+    """)
+    bench.write({"nodes": {"writer": {"node": "nodes.py:Writer", "restart": {"on": "failure", "attempts": 1000, "backoff": 0}}, "reader": {"node": "nodes.py:Reader"}},
+                 "edges": ["writer -> reader"]})
+    process = bench.start()
+    lines: list[str] = []
+    at_notice = 0
+    assert process.stdout is not None
+    for line in process.stdout:
+        lines.append(line)
+        event = json.loads(line)
+        if event["event"] == "notice" and event["node"] == "writer":
+            at_notice = (bench.folder / "lives").stat().st_size
+            (bench.folder / "go").touch()
+    run = bench.finish(process)
+    run.events = [json.loads(line) for line in lines]
+    assert run.code == 0, run.stderr
+    assert [notice["text"] for notice in run.of("notice", "writer")] == ["is started again when reader has come along: it has died too often meanwhile"]
+    assert at_notice == 65, "the reader has the first one's frame in hand, which counts as well"
+    assert numbers(run, "reader") == list(range(1, lives + 1))
+    assert len(run.of("failure", "writer")) == run.node("writer")["restarts"] == lives - 1
 
 
 # ---- the page -----------------------------------------------------------------------------------------------------------------

@@ -250,6 +250,7 @@ PyObject* look_at(LoopObject* loop, std::uint32_t i) {
     status = link->link.receive(&received);
   }
   if (status == Status::ok) {
+    loop->after_flush = false;
     loop->next = i + 1 == loop->input_count ? 0 : i + 1;
     if (plane::NodePage* page = page_of(loop)) plane::count_in(*page);
     if (loop->timed) take_in_hand(loop, received.header, i);
@@ -277,10 +278,10 @@ PyObject* with_index(PyObject* frame, std::uint32_t index) {
   return pair;
 }
 
-// The link whose turn it is: of several one with a flush comes first.
+// The link whose turn it is: of several one with a flush comes first; not the same twice in a row: a sender that flushes without end takes no more than its turn.
 std::uint32_t first_link(const LoopObject* loop) {
   for (std::uint32_t i = 0; loop->input_count > 1 && i < loop->input_count; ++i)
-    if (!loop->inputs[i]->ended && loop->inputs[i]->link.flush_waiting() != 0) return i;
+    if (!(loop->after_flush && i == loop->flushed_link) && !loop->inputs[i]->ended && loop->inputs[i]->link.flush_waiting() != 0) return i;
   return loop->next;
 }
 
@@ -304,6 +305,8 @@ PyObject* loop_next(PyObject* self, PyObject* argument) {
       if (frame == nullptr && PyErr_Occurred() != nullptr) return nullptr;
       if (loop->flush_came) {
         loop->flush_came = false;
+        loop->after_flush = true;
+        loop->next = i + 1 == loop->input_count ? 0 : i + 1;
         return PyLong_FromLong(3);
       }
       if (frame == nullptr && loop->inputs[i]->ended && !loop->timed) return PyLong_FromLong(0);

@@ -97,7 +97,7 @@ struct LoopObject {
   std::uint64_t trace_id, sequence;
   std::uint64_t heard[64];      // ids of the last flushes
   std::uint32_t next_heard, flushed_link;
-  bool flush_came, handing_over;
+  bool flush_came, after_flush, handing_over;  // after_flush: what came last was a flush
   std::uint64_t flush_id;       // of the flush that next() said, by flushed_link
   bool has_frame;               // at least one frame came: timestamp_ns and trace_id mean something
 };

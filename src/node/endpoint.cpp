@@ -254,10 +254,10 @@ bool Endpoint::find_ended(std::size_t port, Event& event) {
 
 // ---- flushes ----------------------------------------------------------------------------------------------------------------
 
-// Of several links one with a flush comes first, whoever's turn it is.
+// Of several links one with a flush comes first, whoever's turn it is; not the same twice in a row: a sender that flushes without end takes no more than its turn.
 void Endpoint::prefer_flush(std::size_t port) noexcept {
   for (std::size_t i = 0; i < links_.size(); ++i)
-    if ((port == kAnyPort || links_[i].port == port) && links_[i].connected && !links_[i].ended && links_[i].end->link.flush_waiting() != 0) next_link_ = i;
+    if (i != flushed_link_ && (port == kAnyPort || links_[i].port == port) && links_[i].connected && !links_[i].ended && links_[i].end->link.flush_waiting() != 0) next_link_ = i;
 }
 
 bool Endpoint::has_heard(std::uint64_t flush_id) const noexcept { return std::ranges::find(heard_, flush_id) != heard_.end(); }
@@ -303,10 +303,13 @@ Event Endpoint::next(std::size_t port, std::int64_t timeout_ns) {
     }
     if (links_.size() > 1) prefer_flush(port);
     for (std::size_t tried = 0; tried < links_.size(); ++tried) {
-      Link& link = links_[next_link_];
-      next_link_ = (next_link_ + 1) % links_.size();
+      const std::size_t index = next_link_;
+      Link& link = links_[index];
+      next_link_ = (index + 1) % links_.size();
       if ((port != kAnyPort && link.port != port) || link.ended || !link.connected || (link.paused && link.end->link.flush_waiting() == 0)) continue;
-      if (take_from(link, event)) return true;
+      if (!take_from(link, event)) continue;
+      flushed_link_ = event.kind == Event::Kind::flushed ? index : kAnyPort;
+      return true;
     }
     return find_ended(port, event);
   });

@@ -118,6 +118,7 @@ class Endpoint {
   std::vector<Link> links_;
   std::vector<std::unique_ptr<PortOutput>> outputs_;
   std::size_t next_link_ = 0;
+  std::size_t flushed_link_ = kAnyPort;  // what came last was its flush; kAnyPort: was none
   bool begun_ = false, started_ = false, interruptible_ = false, matched_ = false;
   std::array<std::uint64_t, 64> heard_{};  // ids of the last flushes
   std::size_t next_heard_ = 0;

@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
 #include <string>
 #include <vector>
@@ -170,6 +171,92 @@ TEST(Flush, of_a_diamond_is_heard_once_and_ends_where_a_node_keeps_it) {
   EXPECT_THAT(other.lines(), ElementsAre("flush in", "new"));
   EXPECT_THAT(joined.lines(), ElementsAre("flush in", "new", "new"));
   EXPECT_THAT(behind.lines(), ElementsAre("new", "new"));
+}
+
+TEST(Flush, without_end_takes_no_more_than_its_turn) {
+  TestSupervisor runtime;
+  Record record;
+  std::atomic<bool> sent{false}, over{false};
+  const auto flood = runtime.add("flood", scripted([&](Scripted& node) {
+    node.on_produce = [&](Scripted& self) {
+      self.output("out").flush();
+      return !over;
+    };
+  }));
+  const auto honest = runtime.add("honest", scripted([&](Scripted& node) {
+    node.on_produce = [&](Scripted& self) {
+      for (int i = 0; i < 5; ++i) self.output("out").send(self.output("out").text("frame"));
+      sent = true;
+      return false;
+    };
+  }));
+  const auto reader = runtime.add("reader", [&] {
+    struct Reader : Recorder {
+      Reader(Record& where, std::atomic<bool>& all, std::atomic<bool>& end) : Recorder(where), sent(all), over(end) {}
+      bool flushed(std::string_view port) override {
+        while (!sent || (!interrupted() && !over)) std::this_thread::yield();  // the next one is there
+        if (record.lines().size() > 100) over = true;
+        return Recorder::flushed(port);
+      }
+      void input_ended(std::string_view port) override {
+        if (port == "honest") over = true;
+      }
+      std::atomic<bool>&sent, &over;
+    };
+    return std::make_unique<Reader>(record, sent, over);
+  });
+  runtime.connect(flood, "out", reader, "flood");
+  runtime.connect(honest, "out", reader, "honest");
+  runtime.start();
+  EXPECT_EQ(runtime.wait(reader), 0);
+  const std::vector<std::string> lines = record.lines();
+  const auto last = std::find(lines.rbegin(), lines.rend(), "frame");
+  EXPECT_EQ(std::ranges::count(lines, "frame"), 5);
+  EXPECT_LE(std::count(last, lines.rend(), "flush flood"), 6);
+}
+
+TEST(Flush, of_a_matched_input_drops_what_it_holds_for_a_partner) {
+  TestSupervisor runtime;
+  Record record;
+  std::atomic<bool> held{false};
+  const auto send_at = [](Scripted& self, std::int64_t time) {
+    OutFrame frame = self.output("out").text(self.id() + std::to_string(time));
+    frame.info().timestamp_ns = time;
+    self.output("out").send(std::move(frame));
+  };
+  const auto a = runtime.add("a", scripted([&](Scripted& node) {
+    node.on_produce = [&](Scripted& self) {
+      send_at(self, 10);
+      while (!held) std::this_thread::yield();
+      self.output("out").flush();
+      send_at(self, 20);
+      return false;
+    };
+  }));
+  const auto b = runtime.add("b", scripted([&](Scripted& node) {
+    node.on_produce = [&](Scripted& self) {
+      record.await(1);
+      send_at(self, 10);
+      send_at(self, 20);
+      return false;
+    };
+  }));
+  const auto join = runtime.add("join", [&] {
+    struct Joins : Recorder {
+      using Recorder::Recorder;
+      void process_matched(const Matched& in) override { record.add(std::string(in["a"].text()) + "+" + std::string(in["b"].text())); }
+    };
+    return std::make_unique<Joins>(record);
+  });
+  const auto edge_a = runtime.connect(a, "out", join, "a"), edge_b = runtime.connect(b, "out", join, "b");
+  runtime.match(join, {{"tolerance_ns", 2}, {"wait_ns", 60'000'000'000}, {"hold", 8}});
+  runtime.start();
+  while (runtime.view(edge_a).reader().frames.load() < 1) std::this_thread::yield();
+  held = true;
+  EXPECT_EQ(runtime.wait(join), 0);
+  EXPECT_THAT(record.lines(), ElementsAre("flush a", "a20+b20"));
+  EXPECT_EQ(runtime.view(edge_a).reader().unmatched.load(), 1u);
+  EXPECT_EQ(runtime.view(edge_b).reader().unmatched.load(), 1u);
 }
 
 }  // namespace
