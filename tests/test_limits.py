@@ -10,7 +10,7 @@ import subprocess
 import typing
 
 import pytest
-from harness import EXECUTORS, HAWSE, Bench, Run, hawse, needs_engine
+from harness import EXECUTORS, HAWSE, Bench, Run, hawse, needs_engine, wait_for
 
 ONE_AND_TWO = {"on": "failure", "attempts": 2, "backoff": "10ms", "poison_after": 0}
 
@@ -75,6 +75,36 @@ for child in children:
     notice = met(run, "pids")
     assert notice["text"].startswith("met its pids limit: 16 processes and threads, peak 16, ") and "attempt" not in notice["text"]
     assert notice["refused"] >= 1 and run.node("meets")["pids_refused"] >= notice["refused"]
+
+
+# Perl forks several times as fast as Python; the node in front of it shall get at a processor, too.
+BOMB = 'use POSIX "setsid"; setpriority 0, 0, 19; $SIG{CHLD} = "IGNORE"; while (1) { $pid = fork; setsid if defined $pid && !$pid }'
+
+
+@pytest.mark.parametrize("executor", EXECUTORS)
+@pytest.mark.parametrize(("then", "code"), [("return", 0), ("os.kill(os.getpid(), 9)", 5), ("time.sleep(1000)", 130)], ids=["returns", "dies", "is killed"])
+def test_a_fork_bomb_ends_with_its_node(executor: str, then: str, code: int, bench: Bench) -> None:
+    """Each of its processes has a session of its own, and for each that is killed others take its place."""
+    mark = f"bomb-{os.getpid()}-{bench.folder.name}"
+    write(bench, f"""
+subprocess.Popen(["perl", "-e", {BOMB!r}, "{mark}"])
+try:
+    while True:
+        subprocess.run(["true"])
+except OSError:
+    print("is full")
+{then}
+""", executor, {"pids": 200}, top={"grace": "200ms"})
+    process = bench.start()
+    for line in process.stdout:  # type: ignore[union-attr]
+        if "is full" in line:
+            break
+    if code == 130:
+        process.send_signal(signal.SIGINT)
+    run = bench.finish(process)
+    assert run.code == code, run.stderr
+    assert run.node("meets")["pids_refused"] > 0
+    wait_for(lambda: not subprocess.run(["pgrep", "-f", mark], capture_output=True).stdout, "the end of every process of the bomb")
 
 
 @pytest.mark.parametrize("executor", EXECUTORS)

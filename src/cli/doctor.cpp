@@ -76,7 +76,8 @@ Line control_groups() {
   limits.pids = 64;
   std::string why;
   if (const auto group = executor::Cgroup::make(fmt::format("doctor-{}", ::getpid()), limits, &why))
-    return {"limits of processes", true, false, fmt::format("{}: memory, cpus and pids", group->version())};
+    return {"limits of processes", group->can_limit_cpus(), false, fmt::format("{}: memory{} and pids", group->version(), group->can_limit_cpus() ? ", cpus" : ""),
+            group->can_limit_cpus() ? "" : "systemctl edit user@.service, and there: [Service] Delegate=cpu memory pids"};
   return {"limits of processes", false, false, fmt::format("setrlimit: memory as address space, pids as all of your user's, cpus not at all ({})", why),
           "run as root, or in a group of its own: systemd-run --user --scope -p Delegate=yes hawse run ..."};
 }

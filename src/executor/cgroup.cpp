@@ -4,8 +4,11 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cerrno>
 #include <chrono>
 #include <fstream>
+#include <set>
 #include <sstream>
 #include <thread>
 
@@ -45,8 +48,8 @@ fs::path v1_folder(const std::string& controller) {
 
 bool is_v2() { return fs::exists("/sys/fs/cgroup/cgroup.controllers"); }
 
-// Where a group may be made under v2: below ours; beside ours, which a delegated one (systemd's Delegate=yes, a user's own slice) allows, and which needs
-// nobody to move, as a group with processes in it can't pass controllers on; at the top, for root.
+// Where a group may be made under v2: below ours; beside ours, which a user's own slice allows, and which needs nobody to move, as a group with processes in it
+// can't pass controllers on; at the top, for root.
 std::vector<fs::path> v2_parents() {
   const fs::path top = "/sys/fs/cgroup", own = top / fs::path(own_place("").value_or("/")).relative_path();
   std::vector<fs::path> parents = {own};
@@ -84,14 +87,36 @@ std::vector<pid_t> members(const fs::path& folder) {
   return pids;
 }
 
+// A group with processes in it can't pass controllers on, the machine's topmost alone excepted, which has no type. Asking for those that may be used by threads
+// would even work, and make every group below one that no process can enter.
+bool passes_controllers_on(const fs::path& group) { return !fs::exists(group / "cgroup.type") || members(group).empty(); }
+
+// Whoever was killed forks no more, but may have done so since the list was read: rounds without a pause get ahead of that, and on many processors forbidding it does.
+// `folders`: of one group; the first has all of its processes. As short as nobody would notice who waits for it.
+void kill_members(const std::vector<fs::path>& folders) noexcept {
+  if (write_value(folders.front() / "cgroup.kill", "1")) return;  // v2, Linux 5.14: the kernel does all of it
+  std::set<pid_t> killed;
+  std::size_t before = 1;
+  for (int round = 0; killed.size() != before && round < 50; ++round) {
+    if (round == 3)  // no sooner: what is refused counts as the node's meeting its limit
+      for (const auto& folder : folders) write_value(folder / "pids.max", "0");
+    before = killed.size();
+    for (const pid_t pid : members(folders.front())) {
+      ::kill(pid, SIGKILL);
+      killed.insert(pid);
+    }
+  }
+}
+
+bool remove_folder(const fs::path& folder) noexcept { return ::rmdir(folder.c_str()) == 0 || errno == ENOENT; }
+
 }  // namespace
 
 void remove_cgroup(const fs::path& folder) noexcept {
-  std::error_code error;
-  for (int round = 0; round < 200 && fs::exists(folder, error); ++round) {
-    for (const pid_t pid : members(folder)) ::kill(pid, SIGKILL);
-    if (::rmdir(folder.c_str()) == 0) return;
-    std::this_thread::sleep_for(std::chrono::milliseconds(5));  // a killed process leaves its group a moment later
+  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+  while (!remove_folder(folder) && std::chrono::steady_clock::now() < end) {
+    kill_members({folder});
+    if (!remove_folder(folder)) std::this_thread::sleep_for(std::chrono::milliseconds(1));  // a killed process leaves its group a moment later
   }
 }
 
@@ -107,26 +132,52 @@ std::vector<fs::path> cgroups_of(const std::string& session) {
   return found;
 }
 
-std::optional<Cgroup> Cgroup::make_v2(const fs::path& folder, const pipeline::Limits& limits, std::string* why) {
-  Cgroup group;
-  for (const char* controller : {"+memory", "+pids", "+cpu"}) write_value(folder.parent_path() / "cgroup.subtree_control", controller);  // what isn't given shows below
+std::optional<Cgroup> Cgroup::make_v2(const fs::path& folder, const pipeline::Limits& limits, bool settle, std::string* why) {
+  const fs::path parent = folder.parent_path();
+  const auto memory_bytes = limits.own_memory_bytes();
+  const bool limited = memory_bytes || limits.pids || limits.cpus, passes_on = passes_controllers_on(parent);
+  if (!passes_on && (limited || !settle)) {
+    *why = parent.string() + " has processes in it, the runtime perhaps: start that in a group below it, see docs/executors.md#limits";
+    return std::nullopt;
+  }
+  if (passes_on)
+    for (const char* controller : {"+memory", "+pids", "+cpu"}) write_value(parent / "cgroup.subtree_control", controller);  // what isn't given shows below
   if (!make_folder(folder, why)) return std::nullopt;
+  Cgroup group;
   group.v2_ = true;
   group.folders_ = {folder};
   group.view_ = CgroupView::v2(folder);
-  const auto memory_bytes = limits.own_memory_bytes();
+  std::string type;
+  std::ifstream type_file(folder / "cgroup.type");
+  if (std::getline(type_file, type); type != "domain") {
+    *why = parent.string() + " is a group of threads, below which a process can't have one";
+    return std::nullopt;
+  }
+  if (!settle && !fs::exists(folder / "memory.current")) {
+    *why = parent.string() + " isn't given the memory controller";
+    return std::nullopt;
+  }
   if (memory_bytes && !set(folder / "memory.max", std::to_string(*memory_bytes), why)) return std::nullopt;
   if (memory_bytes) group.swaps_ = !write_value(folder / "memory.swap.max", "0") && has_swap();
   if (limits.pids && !set(folder / "pids.max", std::to_string(*limits.pids), why)) return std::nullopt;
-  if (limits.cpus && !set(folder / "cpu.max", std::to_string(cpu_quota_us(*limits.cpus)) + " " + std::to_string(kCpuPeriodUs), why)) return std::nullopt;
+  if (limits.cpus && !set(folder / "cpu.max", std::to_string(cpu_quota_us(*limits.cpus)) + " " + std::to_string(kCpuPeriodUs), why)) {
+    if (!settle) return std::nullopt;
+    group.cpus_why_not_ = parent.string() + " isn't given the cpu controller";
+  }
   return group;
 }
 
 std::optional<Cgroup> Cgroup::make(const std::string& name, const pipeline::Limits& limits, std::string* why) {
   const std::optional<std::uint64_t> memory_bytes = limits.own_memory_bytes();
   if (is_v2()) {
-    for (const auto& parent : v2_parents())
-      if (auto group = make_v2(parent / ("hawse-" + name), limits, why)) return group;
+    // Where none has all: users are often given all but the cpu controller, and the other limits needn't be weaker for that; a node without limits needs none.
+    std::string first_why;
+    for (const bool settle : {false, true})
+      for (const auto& parent : v2_parents()) {
+        if (auto group = make_v2(parent / ("hawse-" + name), limits, settle, why)) return group;
+        if (first_why.empty() && ::access(parent.c_str(), W_OK) == 0) first_why = *why;
+      }
+    if (!first_why.empty()) *why = first_why;
     return std::nullopt;
   }
   Cgroup group;
@@ -149,17 +200,17 @@ std::optional<Cgroup> Cgroup::make(const std::string& name, const pipeline::Limi
     group.swaps_ = !write_value(*memory / "memory.memsw.limit_in_bytes", std::to_string(*memory_bytes)) && has_swap();  // absent without swap accounting
   }
   fs::path pids, cpu;
-  if (limits.pids) {
-    const auto folder = enter("pids");
-    pids = folder.value_or("");
-    if (!folder || !set(*folder / "pids.max", std::to_string(*limits.pids), why)) return std::nullopt;
-  }
   if (limits.cpus) {
     const auto folder = enter("cpu");
     cpu = folder.value_or("");
     if (!folder || !set(*folder / "cpu.cfs_period_us", std::to_string(kCpuPeriodUs), why) ||
         !set(*folder / "cpu.cfs_quota_us", std::to_string(cpu_quota_us(*limits.cpus)), why))
       return std::nullopt;
+  }
+  if (limits.pids) {
+    const auto folder = enter("pids");
+    pids = folder.value_or("");
+    if (!folder || !set(*folder / "pids.max", std::to_string(*limits.pids), why)) return std::nullopt;
   }
   group.view_ = CgroupView::v1(*memory, cpu, pids);
   return group;
@@ -176,8 +227,21 @@ std::vector<std::string> Cgroup::entry_files() const {
   return files;
 }
 
+std::string Cgroup::version() const {
+  std::string text = v2_ ? "cgroup v2" : "cgroup v1";
+  if (swaps_) text += " (swap isn't limited: the kernel doesn't count it)";
+  if (!can_limit_cpus()) text += " (cpus not limited: " + cpus_why_not_ + ")";
+  return text;
+}
+
 void Cgroup::kill() noexcept {
-  for (const pid_t pid : members(folders_.front())) ::kill(pid, SIGKILL);
+  if (!folders_.empty()) kill_members(folders_);
+}
+
+bool Cgroup::remove() noexcept {
+  kill();
+  std::erase_if(folders_, remove_folder);
+  return folders_.empty();
 }
 
 }  // namespace hawse::executor

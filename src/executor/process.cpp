@@ -9,9 +9,12 @@
 #include <sys/resource.h>
 
 #include <algorithm>
+#include <chrono>
 #include <filesystem>
+#include <future>
 #include <map>
 #include <mutex>
+#include <ranges>
 
 #include "base/error.hpp"
 #include "base/files.hpp"
@@ -31,10 +34,22 @@ namespace {
 
 namespace fs = std::filesystem;
 
+// Control groups in which something takes a while to die: a thread for each waits for that. Used by one thread; the destructor waits for all.
+class LateRemovals {
+ public:
+  void add(Cgroup group) {
+    std::erase_if(waits_, [](const auto& wait) { return wait.wait_for(std::chrono::seconds(0)) == std::future_status::ready; });
+    waits_.push_back(std::async(std::launch::async, [group = std::move(group)]() mutable { const Cgroup gone = std::move(group); }));
+  }
+
+ private:
+  std::vector<std::future<void>> waits_;
+};
+
 // A node's control group, and what is said of it at the node's end.
 class Group {
  public:
-  explicit Group(const Launch& launch) : limits_(launch.node->limits) {
+  Group(const Launch& launch, LateRemovals& late) : limits_(launch.node->limits), late_(late) {
     const bool wants = limits_.memory_bytes || limits_.cpus || limits_.pids;
     cgroup_ = Cgroup::make(launch.session + "-" + launch.node->id + "-" + std::to_string(launch.attempt), limits_, &why_);
     if (wants) limits_by_ = cgroup_ ? cgroup_->version() : "rlimit";
@@ -66,7 +81,7 @@ class Group {
   }
   void guard(std::vector<std::string>& lines) const {
     if (cgroup_)
-      for (const auto& folder : cgroup_->folders()) lines.push_back("cgroup " + folder.string());
+      for (const auto& folder : std::views::reverse(cgroup_->folders())) lines.push_back("cgroup " + folder.string());  // that of pids first: nothing forks any more
   }
 
   // The node has ended: what the group knows about that goes into `ending`, and the group goes.
@@ -74,9 +89,10 @@ class Group {
     const std::lock_guard lock(mutex_);
     if (!cgroup_ || ending.kind == EndingKind::out_of_memory) return ending;
     last_ = cgroup_->usage();
-    ending.memory_peak_bytes = last_.memory_peak_bytes;
+    if (last_.memory_peak_bytes) ending.memory_peak_bytes = last_.memory_peak_bytes;
     ending.memory_limit_bytes = limits_.own_memory_bytes();
     if (ending.kind == EndingKind::signalled && ending.value == SIGKILL && last_.memory_kills > 0) ending.kind = EndingKind::out_of_memory;
+    if (!cgroup_->remove()) late_.add(std::move(*cgroup_));
     cgroup_.reset();
     return ending;
   }
@@ -84,6 +100,7 @@ class Group {
  private:
   mutable std::mutex mutex_;  // kill() comes from any thread
   pipeline::Limits limits_;
+  LateRemovals& late_;
   std::optional<Cgroup> cgroup_;
   Usage last_;  // when it was closed
   std::string why_, limits_by_;
@@ -246,7 +263,7 @@ class ProcessExecutor : public Executor {
   }
 
   std::unique_ptr<Instance> launch(Launch launch) override {
-    auto group = std::make_unique<Group>(launch);
+    auto group = std::make_unique<Group>(launch, late_);
     const auto kind = may_fork(*launch.node) ? kinds_.find(kind_of(*launch.node)) : kinds_.end();
     // rlimits hold from a process's first moment or not at all.
     if (kind == kinds_.end() || kind->second.has_threads || group->any_rlimits()) return start_alone(launch, std::move(group));
@@ -314,6 +331,7 @@ class ProcessExecutor : public Executor {
   // Used by the thread that launches.
   std::map<std::string, Kind> kinds_;
   unsigned zygotes_ = 0;
+  LateRemovals late_;
   std::mutex mutex_;
   std::vector<std::shared_ptr<const Use>> uses_;  // of all that it has prepared
 };
