@@ -30,6 +30,9 @@
 //     |                                                     | writer (dropping policies only): advances `read` -> dropped
 //     +--writer: last reference gone <-- reader: sets the slot's bit in `returned`
 //
+// Life of an arena: made -> mapped by the writer -> sealed -> mapped by the readers -> in use -> (all slots free, nothing built in it for a while, others
+// there) retired and unmapped by the writer -> unmapped by each reader -> gone. Its number is not given again for 65,536 growths, its slots' numbers at once.
+//
 // What a frame costs, both sides busy: the writer stores two lines a link and fences once; the reader loads the two lines,
 // does one locked operation to take the frame and two to return it; no system call and no allocation. Where the other side
 // sleeps: one futex wake on top.
@@ -56,7 +59,7 @@ inline constexpr std::uint16_t kVersion = 2;
 inline constexpr std::size_t kCacheLine = 64;       // fixed: a shared layout must not follow the compiler's opinion
 inline constexpr std::size_t kLinePair = 128;
 inline constexpr std::uint32_t kMaxRank = 8;
-inline constexpr std::uint32_t kMaxArenas = 32;     // growth steps a port may take
+inline constexpr std::uint32_t kMaxArenas = 32;     // that a port may have at a time
 inline constexpr std::uint32_t kMaxSlots = 16384;   // slots a port may have over all its arenas
 inline constexpr std::uint32_t kMaxQueue = 8192;    // unread frames on an edge
 inline constexpr std::uint32_t kMaxRing = 32768;
