@@ -38,7 +38,7 @@ def mutations(channel):
     """Messages that are nearly right."""
     dice = random.Random(int(os.environ["HOSTILE_SEED"]))
     values = [0, 1, -1, 2**31, 2**32, 2**63, HUGE, HUGE + 1, 1.5, 1e300, "", "x" * 1000, [], {}, None, True, [[[]]], {"a": {"b": []}}]
-    right = [{"type": "grow", "port": 0, "slot_bytes": 4096, "slots": 4}, {"type": "mapped", "port": 0, "arena": 0}, log(text="hello"),
+    right = [{"type": "grow", "port": 0, "slot_bytes": 4096, "slots": 4}, {"type": "mapped", "port": 0, "arena": 0}, {"type": "give_back", "port": 0, "arena": 0}, log(text="hello"),
              {"type": "progress", "what": "x", "done": 1, "total": 2, "unit": "B"}]
     for _ in range(dice.randrange(20)):
         message = dict(dice.choice(right))
@@ -88,6 +88,11 @@ ACTS = [
     ("a port that isn't there", RUNNING, lambda c: say(c, {"type": "grow", "port": HUGE, "slot_bytes": 4096, "slots": 4})),
     ("more memory than there is", RUNNING, lambda c: say(c, {"type": "grow", "port": 0, "slot_bytes": 2**32, "slots": 16384})),
     ("an arena that wasn't given", RUNNING, lambda c: say(c, {"type": "mapped", "port": 0, "arena": 0})),
+    ("giving back what it hasn't", RUNNING, lambda c: say(c, {"type": "give_back", "port": 0, "arena": 0})),
+    ("giving back what it hasn't mapped", RUNNING, lambda c: [say(c, {"type": "grow", "port": 0, "slot_bytes": 4096, "slots": 4}), say(c, {"type": "give_back", "port": 0, "arena": 0})]),
+    ("giving back twice", RUNNING, lambda c: [say(c, message) for message in ({"type": "grow", "port": 0, "slot_bytes": 4096, "slots": 4}, {"type": "mapped", "port": 0, "arena": 0},
+                                                                               {"type": "give_back", "port": 0, "arena": 0}, {"type": "give_back", "port": 0, "arena": 0})]),
+    ("giving back of a port that isn't there", RUNNING, lambda c: say(c, {"type": "give_back", "port": HUGE, "arena": 0})),
     ("a negative count", RUNNING, lambda c: say(c, {"type": "mapped", "port": -1, "arena": 0})),
     ("the end of somebody else", RUNNING, lambda c: say(c, {"type": "exited", "signal": 9})),
     ("finished before it has begun", BEFORE_READY, lambda c: say(c, {"type": "finished"})),

@@ -22,7 +22,8 @@ WHEN_FULL = ("block", "drop_oldest", "drop_newest", "latest")
 _PAGE = 4096
 _SMALL_SLOTS = (128, 1024)  # as src/plane/slot_size.hpp says
 _LARGE_BYTES = 16 << 20
-
+_OUTLIER = 4        # so many times larger than all other slots: one such frame makes no stream of them
+_OUTLIER_SLOTS = 2  # growth may come again
 
 _TEXT_CHARACTERS = 9000  # at most 6 bytes each in JSON: fits a message
 
@@ -44,7 +45,7 @@ class OutPort:
         self.index, self.name = index, name
         self.native = _plane.OutputPort()
         self.queues: dict[int, int] = {}  # link index to its queue
-        self.slot_bytes = 0               # of the largest arena
+        self.sparing = False              # the last growth was for a frame far larger than the others
         self.sized = False                # one size was enough so far
         self.granted = False              # the last growth was
         self.refused = ""                 # why the last growth was refused
@@ -76,11 +77,11 @@ class OutPort:
         elif status == _plane.TOO_LARGE:
             if not self._grow(payload_bytes, self._slots(payload_bytes)):
                 raise MemoryError(f"output {self.name!r} has no memory for a frame of {payload_bytes} bytes: {self.refused}")
-        elif native.unread:
+        elif native.unread and not self.sparing:
             loop.wait_slot(native, -1, True)  # the readers have yet to read some: those come back
         elif not self.full:
             # The readers have read everything and hold on to it, or this node builds many: more slots, as far as the limit goes.
-            wanted = max(native.slot_count, self._slots(payload_bytes))
+            wanted = self._slots(payload_bytes) if self.sparing else max(native.slot_count, self._slots(payload_bytes))
             self.full = not self._grow(payload_bytes, min(wanted, _plane.MAX_SLOTS - native.slot_count))
             if self.full:
                 self._member.log("warning", f"output {self.name!r} waits: its readers keep its {native.slot_count} frames, and there is no room for more: "
@@ -102,8 +103,13 @@ class OutPort:
         """By the rule first; where that is too much, with as little as lets the stream run."""
         least = 2 + len(self.queues)
         needed = max(payload_bytes, 1)
-        roomy = needed + needed // 4 if self.sized and needed > self.slot_bytes else needed  # sizes vary: don't come back for every record
-        return self._ask(max(roomy, self.slot_bytes), slots) or (slots > least and self._ask(needed, least))
+        others = self.native.largest_slot_bytes
+        roomy = needed + needed // 4 if self.sized and needed > others else needed  # sizes vary: don't come back for every record
+        self.sparing = roomy >= _LARGE_BYTES and 0 < others * _OUTLIER < needed
+        if self.sparing:
+            return self._ask(roomy, _OUTLIER_SLOTS) or self._ask(needed, 1)
+        usual = others if others <= needed * _OUTLIER else 0
+        return self._ask(max(roomy, usual), slots) or (slots > least and self._ask(needed, least))
 
     def _ask(self, slot_bytes: int, slots: int) -> bool:
         slot_bytes = next((small for small in _SMALL_SLOTS if slot_bytes <= small), -(-slot_bytes // _PAGE) * _PAGE)
@@ -114,9 +120,16 @@ class OutPort:
         self._member.control.send({"type": "grow", "port": self.index, "slot_bytes": slot_bytes, "slots": slots})
         while not self.granted and not self.refused:
             self._member.wait_message()
-        if self.granted:
-            self.slot_bytes, self.sized = max(self.slot_bytes, slot_bytes), True
+        self.sized = self.sized or self.granted
         return self.granted
+
+
+    def give_back(self) -> None:
+        """What the stream has no use for (src/plane/port.hpp)."""
+        arena = self.native.give_back()
+        if arena is not None:
+            self.full = False
+            self._member.control.send({"type": "give_back", "port": self.index, "arena": arena})
 
 
 _DESCRIPTORS = {"configure": 2, "output_link": 2, "input_link": 2, "arena": 1, "input_arena": 1}  # of a message; what comes with others is closed
@@ -141,7 +154,7 @@ class Member:
         self._handlers: dict[str, Callable[[dict[str, Any], list[int]], None]] = {
             "configure": self._configure, "output_link": self._output_link, "input_link": self._input_link, "begin": self._begin,
             "start": self._start, "stop": self._stop, "hand_over": self._hand_over, "arena": self._arena, "input_arena": self._input_arena,
-            "arena_ready": self._arena_ready, "arena_refused": self._arena_refused,
+            "arena_ready": self._arena_ready, "arena_refused": self._arena_refused, "drop_arena": self._drop_arena, "arena_gone": self._arena_gone,
         }
 
     def log(self, level: str, text: str) -> None:
@@ -167,6 +180,8 @@ class Member:
             if received is None:
                 break
             self._handle(*received)
+        for output in self.outputs:
+            output.give_back()
         if self.loop.hung_up:
             self._gone()
 
@@ -239,6 +254,12 @@ class Member:
 
     def _arena_refused(self, message: dict[str, Any], fds: list[int]) -> None:
         self.outputs[message["port"]].refused = message["reason"] or "refused"
+
+    def _drop_arena(self, message: dict[str, Any], fds: list[int]) -> None:
+        self.links[message["link"]].drop_arena(message["arena"])
+
+    def _arena_gone(self, message: dict[str, Any], fds: list[int]) -> None:
+        self.outputs[message["port"]].native.arena_gone()
 
     # ---- the end ----------------------------------------------------------------------------------------------------------
 

@@ -105,6 +105,21 @@ PyObject* port_enable_arena(PyObject* self, PyObject* argument) {
   return checked("use an arena", port_of(self)->port.enable_arena(static_cast<std::uint32_t>(id)));
 }
 
+// give_back() -> the id of an arena that was idle and is unmapped now, or None. arena_gone(): nobody has it any more
+PyObject* port_give_back(PyObject* self, PyObject*) {
+  PortObject* port = port_of(self);
+  const std::int64_t now_ns = plane::monotonic_ns();
+  std::uint32_t id = 0;
+  if (now_ns < port->port.look_ns()) return none();
+  flush_abandoned(port);
+  if (!port->port.idle_arena(now_ns, &id) || port->port.retire_arena(id) != Status::ok) return none();
+  return PyLong_FromUnsignedLong(id);
+}
+PyObject* port_arena_gone(PyObject* self, PyObject*) {
+  port_of(self)->port.arena_gone();
+  return none();
+}
+
 PyObject* port_set_link(PyObject* self, PyObject* args) {
   unsigned index = 0, queue = 0;
   int link_fd = 0, bell_fd = 0, when_full = 0;
@@ -187,6 +202,7 @@ PyObject* port_has_reader(PyObject* self, PyObject*) {
 }
 PyObject* port_slot_count(PyObject* self, void*) { return PyLong_FromUnsignedLongLong(port_of(self)->port.slot_count()); }
 PyObject* port_slots_in_use(PyObject* self, void*) { return PyLong_FromUnsignedLongLong(port_of(self)->port.slots_in_use()); }
+PyObject* port_largest_slot_bytes(PyObject* self, void*) { return PyLong_FromUnsignedLongLong(port_of(self)->port.largest_slot_bytes()); }
 PyObject* port_next_sequence(PyObject* self, void*) { return PyLong_FromUnsignedLongLong(port_of(self)->port.next_sequence()); }
 PyObject* port_building(PyObject* self, void*) { return PyLong_FromUnsignedLongLong(port_of(self)->building); }
 
@@ -196,6 +212,8 @@ PyMethodDef port_methods[] = {
     {"set_next_sequence", method(&port_set_next_sequence), METH_O, nullptr},
     {"add_arena", method(&port_add_arena), METH_VARARGS, nullptr},
     {"enable_arena", method(&port_enable_arena), METH_O, nullptr},
+    {"give_back", method(&port_give_back), METH_NOARGS, nullptr},
+    {"arena_gone", method(&port_arena_gone), METH_NOARGS, nullptr},
     {"set_link", method(&port_set_link), METH_VARARGS, nullptr},
     {"build", method(&port_build), METH_FASTCALL, nullptr},
     {"send", method(&port_send), METH_O, nullptr},
@@ -210,6 +228,7 @@ PyMethodDef port_methods[] = {
 PyGetSetDef port_properties[] = {
     {"slot_count", &port_slot_count, nullptr, nullptr, nullptr},
     {"slots_in_use", &port_slots_in_use, nullptr, nullptr, nullptr},
+    {"largest_slot_bytes", &port_largest_slot_bytes, nullptr, nullptr, nullptr},
     {"next_sequence", &port_next_sequence, nullptr, nullptr, nullptr},
     {"building", &port_building, nullptr, nullptr, nullptr},
     {"unread", &port_unread, nullptr, nullptr, nullptr},
@@ -254,6 +273,12 @@ PyObject* link_add_arena(PyObject* self, PyObject* args) {
   return checked("add an arena to an input", link_of(self)->link.add_arena(fd, id, slot_bytes, slots));
 }
 
+PyObject* link_drop_arena(PyObject* self, PyObject* argument) {
+  std::int64_t id = 0;
+  if (!get_integer(argument, 0, UINT32_MAX, "the arena", id)) return nullptr;
+  return checked("let an arena go", link_of(self)->link.drop_arena(static_cast<std::uint32_t>(id)));
+}
+
 // receive() -> Frame | Status
 PyObject* link_receive(PyObject* self, PyObject*) {
   plane::Received received;
@@ -285,6 +310,7 @@ int link_set_paused(PyObject* self, PyObject* value, void*) {
 PyMethodDef link_methods[] = {
     {"connect", method(&link_connect), METH_VARARGS, nullptr},
     {"add_arena", method(&link_add_arena), METH_VARARGS, nullptr},
+    {"drop_arena", method(&link_drop_arena), METH_O, nullptr},
     {"receive", method(&link_receive), METH_NOARGS, nullptr},
     {"has_unread", method(&link_has_unread), METH_NOARGS, nullptr},
     {"close", method(&link_close), METH_NOARGS, nullptr},

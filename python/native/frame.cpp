@@ -53,6 +53,7 @@ void drop(Hold& hold) {
     }
     port->abandoned[port->abandoned_count++] = hold.place;
   }
+  if (hold.kind == HoldKind::sent) reinterpret_cast<PortObject*>(hold.owner)->port.unpin(hold.place.slot);
   hold.kind = HoldKind::none;
   Py_CLEAR(hold.owner);
 }

@@ -115,9 +115,25 @@ PyObject* loop_watch(PyObject* self, PyObject* args) {
 
 bool message_waits(const LoopObject* loop) { return loop->watch != nullptr && loop->watch->message.load(std::memory_order_acquire); }  // [watch.message]
 
-// messages() -> bool: something came over the socket since the last call. Read it until it's empty.
+// When an output is to be asked what it gives back. Python does that, with the messages.
+std::int64_t next_look(const LoopObject* loop) {
+  std::int64_t next_ns = plane::kNever;
+  for (std::uint32_t i = 0; loop->watch != nullptr && i < loop->output_count; ++i)
+    if (const std::int64_t look_ns = loop->outputs[i]->port.look_ns(); look_ns < next_ns) next_ns = look_ns;
+  return next_ns;
+}
+
+bool look_is_due(LoopObject* loop, std::int64_t now_ns) {
+  if (now_ns < next_look(loop)) return false;
+  loop->watch->message.store(true, std::memory_order_release);
+  return true;
+}
+
+// messages() -> bool: something came over the socket since the last call, or an output is to be asked what it gives back. Read it until it's empty.
 PyObject* loop_messages(PyObject* self, PyObject*) {
   Watch* watch = loop_of(self)->watch;
+  for (std::uint32_t i = 0; i < loop_of(self)->output_count; ++i)
+    if (loop_of(self)->outputs[i]->port.look_is_due()) return PyBool_FromLong(1);
   return PyBool_FromLong(watch != nullptr && watch->message.load(std::memory_order_relaxed) && watch->message.exchange(false, std::memory_order_acq_rel) ? 1 : 0);
 }
 
@@ -194,6 +210,8 @@ struct Waiter {
 void sleep_for(LoopObject* loop, const Wanted& wanted, std::int64_t timeout_ns) {
   const std::int64_t from_ns = plane::monotonic_ns();
   for (std::uint32_t i = 0; i < loop->output_count; ++i) flush_abandoned(loop->outputs[i]);
+  if (look_is_due(loop, from_ns)) return;
+  if (const std::int64_t look_ns = next_look(loop); look_ns != plane::kNever && (timeout_ns < 0 || look_ns - from_ns < timeout_ns)) timeout_ns = look_ns - from_ns;
   Py_BEGIN_ALLOW_THREADS
   plane::wait_on(loop->bell, loop->spin, from_ns, timeout_ns, Waiter{loop, wanted});
   Py_END_ALLOW_THREADS
@@ -216,6 +234,7 @@ void enter_call(LoopObject* loop) {
   loop->blocked_ns = 0;
   loop->entered_ns = plane::monotonic_ns();
   show_life(loop, loop->entered_ns);
+  look_is_due(loop, loop->entered_ns);
 }
 
 bool has_heard(const LoopObject* loop, std::uint64_t flush_id) {

@@ -96,6 +96,7 @@ PyObject* send_in_place(PortObject* port, FrameObject* frame, Hold& hold) {
   const Status status = port->port.send(hold.place, 0);
   if (status == Status::ok) {  // the views stay readable; the slot is the plane's from here on
     hold.kind = HoldKind::sent;
+    port->port.pin(hold.place.slot);
     --port->building;
     frame->header.sequence = port->port.next_sequence() - 1;
   }

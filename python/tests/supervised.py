@@ -35,6 +35,7 @@ class Supervised:
         self.fds, self.messages, self.log, self.node_fds = [], [], [], []
         self.feeds, self.readers, self.reader_fds, self.feed_fds = [], [], [], []
         self.arenas, self.bytes, self.pending, self.arena_fds = 0, 0, {}, []
+        self.arena_bytes = {}
         self.feed_arenas = [0] * len(self.links)
         self.process = None
 
@@ -146,6 +147,10 @@ class Supervised:
             _plane.seal_arena(fd)
             self.readers[message["port"]].add_arena(fd, message["arena"], *spec)
             self.send({"type": "arena_ready", "port": message["port"], "arena": message["arena"]})
+        elif kind == "give_back":
+            self.bytes -= self.arena_bytes.pop(message["arena"])
+            self.readers[message["port"]].drop_arena(message["arena"])
+            self.send({"type": "arena_gone", "port": message["port"], "arena": message["arena"]})
         elif kind == "log":
             self.log.append((message["level"], message["text"]))
         self.messages.append(message)
@@ -156,6 +161,7 @@ class Supervised:
             self.send({"type": "arena_refused", "port": message["port"], "reason": f"the limit of {self.limit_bytes} bytes"})
             return
         self.bytes += size
+        self.arena_bytes[self.arenas] = size
         arena = self.fd(_plane.create_arena(message["slot_bytes"], message["slots"]))
         self.arena_fds.append((arena, (message["slot_bytes"], message["slots"])))
         self.pending[self.arenas] = (arena, (message["slot_bytes"], message["slots"]))

@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+import time
 
 import pytest
 
@@ -209,7 +210,7 @@ def test_frames_of_every_size_find_room(tmp_path):
         assert sizes == [(size, 7) for size in (10, 5000, 100, 300_000, 20_000_000, 1)]
         assert _plane.link_counts(node.reader_fds[0])["copies"] == 0
         grown = [m["slots"] for m in node.messages if m["type"] == "grow"]
-        assert grown == [12, 12, 12, 8]
+        assert grown == [12, 12, 12, 2]  # one far larger than all before it makes no stream of them
 
 
 def test_a_refused_frame_is_a_memory_error_with_the_reason(tmp_path):
@@ -559,3 +560,56 @@ def test_a_new_writer_goes_on_where_the_dead_one_ended(tmp_path):
         node.end()
         assert node.receive() is None
         assert node.wait()[0] == 0
+
+
+# ---- memory that goes back ------------------------------------------------------------------------------------------------------------
+
+LARGE_ONCE = """
+import time
+import numpy
+import hawse
+class Node(hawse.Node):
+    kept = None
+    def process(self, text: hawse.Text) -> hawse.Bytes:
+        out = self.output.bytes(int(text.text))
+        view = numpy.frombuffer(out.data, numpy.uint8)
+        view[:] = len(text.text)
+        if out.nbytes > 1 << 24 and self.kept is None:
+            self.kept = view
+        elif out.nbytes == 1:
+            print("kept", int(self.kept[0]), flush=True)
+            self.kept = None
+        return out
+"""
+
+
+def test_memory_of_one_large_frame_goes_back_also_when_nothing_follows(tmp_path):
+    with Supervised(tmp_path, LARGE_ONCE, inputs=["text"], path=NUMPY) as node:
+        node.start()
+
+        def passes(size):
+            node.feed(hawse.Text(str(size)))
+            frame = node.receive()[1]
+            assert bytes(frame.data) == bytes([len(str(size))]) * size
+            del frame
+
+        def mapped():
+            return sum("hawse-arena" in line for line in open(f"/proc/{node.process.pid}/maps"))
+
+        for size in (1000, 1000, 20 << 20, 1000):
+            passes(size)
+        grown = [message for message in node.messages if message["type"] == "grow"]
+        assert grown[1]["slots"] == 2 and len(grown) == 2
+        until = time.monotonic() + 5
+        node.until(lambda: time.monotonic() > until)  # it still looks at what it has sent: that isn't unmapped under its eyes
+        assert not [message for message in node.messages if message["type"] == "give_back"]
+        before = mapped()
+        passes(1)
+        assert node.expect("give_back") == {"type": "give_back", "port": 0, "arena": 1}
+        assert mapped() == before - 1
+        passes(1000)
+        passes(20 << 20)
+        node.end()
+        assert node.receive() is None
+        code, out, err = node.wait()
+        assert (code, out, err) == (0, "kept 8\n", "")

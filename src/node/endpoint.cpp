@@ -108,9 +108,17 @@ void Endpoint::configure(ControlMessage&& message) {
 }
 
 void Endpoint::take_messages() {
+  for (const auto& output : outputs_)
+    if (output->port().look_is_due()) output->give_back(plane::monotonic_ns());
   if (!channel_.pending()) return;
   while (auto message = channel_.take()) apply(std::move(*message));
   if (channel_.hung_up()) throw Stopped();
+}
+
+std::int64_t Endpoint::give_back(std::int64_t now_ns) {
+  std::int64_t next_ns = plane::kNever;
+  for (const auto& output : outputs_) next_ns = std::min(next_ns, output->give_back(now_ns));
+  return next_ns;
 }
 
 void Endpoint::apply(ControlMessage&& message) {
@@ -140,12 +148,16 @@ void Endpoint::apply(ControlMessage&& message) {
     link().connected = true;
   } else if (type == "input_arena") {
     status = link().end->link.add_arena(message.fds[0].get(), arena(), slot_bytes(), slots());
+  } else if (type == "drop_arena") {
+    status = link().end->link.drop_arena(arena());
   } else if (type == "arena") {
     output().add_arena(arena(), message.fds[0].get(), slot_bytes(), slots());
   } else if (type == "arena_ready") {
     output().enable_arena(arena());
   } else if (type == "arena_refused") {
     output().refuse_arena(body.at("reason").get<std::string>());
+  } else if (type == "arena_gone") {
+    output().port().arena_gone();
   }  // others: of a newer runtime, and not needed
   if (status != plane::Status::ok) throw Error(ErrorCode::system, "connect an input", std::string(type) + ": " + plane::to_string(status));
 }

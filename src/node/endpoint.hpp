@@ -11,6 +11,7 @@
 // Hang-up.    A runtime that is gone ends the process, or (HangUp::tell) throws Stopped out of every wait.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -83,6 +84,7 @@ class Endpoint {
   Stamp& stamp() noexcept { return stamp_; }  // what a frame that is sent now takes over
   void send(const nlohmann::json& message) { channel_.send(message); }
   void take_messages();   // what came since; throws Stopped on a hang-up
+  std::int64_t give_back(std::int64_t now_ns);  // idle memory of the outputs; when there is something to look at again
   // Waits until ready() says true (it isn't asked again after that); false: the timeout passed. `inputs`, `outputs`: which peers' doings can make it so.
   template <typename Ready>
   bool wait_until(bool inputs, bool outputs, std::int64_t timeout_ns, Ready&& ready);
@@ -141,7 +143,10 @@ bool Endpoint::wait_until(bool inputs, bool outputs, std::int64_t timeout_ns, Re
     const std::int64_t now_ns = plane::monotonic_ns();
     if (begin_ns == 0) begin_ns = now_ns;
     if (timeout_ns >= 0 && now_ns - begin_ns >= timeout_ns) return false;
-    if (wait_once(inputs, outputs, now_ns, timeout_ns < 0 ? -1 : timeout_ns - (now_ns - begin_ns),
+    std::int64_t left_ns = timeout_ns < 0 ? -1 : timeout_ns - (now_ns - begin_ns);
+    if (const std::int64_t look_ns = give_back(now_ns); look_ns != plane::kNever && (left_ns < 0 || look_ns - now_ns < left_ns))
+      left_ns = std::max<std::int64_t>(look_ns - now_ns, 0);
+    if (wait_once(inputs, outputs, now_ns, left_ns,
                   [](void* context) { return static_cast<bool>((*static_cast<std::remove_reference_t<Ready>*>(context))()); }, &ready))
       return true;
   }

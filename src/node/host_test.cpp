@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <fstream>
 #include <string>
 #include <thread>
 #include <vector>
@@ -195,6 +196,82 @@ TEST(Host, grows_for_a_larger_frame_and_for_frames_that_a_reader_keeps) {
   EXPECT_EQ(grow[0].at("slots"), 12);         // the queue, and four more
   EXPECT_EQ(grow[0].at("slot_bytes"), 128);
   EXPECT_GE(grow.back().at("slot_bytes").get<std::uint64_t>(), 100'000u * 5 / 4);
+}
+
+std::uint64_t mapped_bytes() {
+  std::ifstream maps("/proc/self/maps");
+  std::uint64_t bytes = 0;
+  for (std::string line; std::getline(maps, line);)
+    if (line.find("hawse-arena") != std::string::npos) {
+      const auto dash = line.find('-');
+      bytes += std::stoull(line.substr(dash + 1), nullptr, 16) - std::stoull(line.substr(0, dash), nullptr, 16);
+    }
+  return bytes;
+}
+
+// The first frame of few that is much larger. `silent`: after it nothing more is sent, and the node has to wake for the memory alone.
+void give_back_after_one_large_frame(bool silent) {
+  constexpr std::size_t kUsual = 1 << 20, kLarge = 48 << 20;
+  TestSupervisor runtime;
+  std::atomic<bool> over{false};
+  const auto source = runtime.add("source", scripted([&](Scripted& node) {
+    node.on_produce = [&](Scripted& self) {
+      OutFrame frame = self.output("out").allocate(self.count == 20 ? kLarge : kUsual);
+      ++self.count;
+      std::ranges::fill(frame.bytes(), static_cast<std::byte>(self.count));
+      self.output("out").send(std::move(frame));
+      const std::int64_t pause_ns = silent && self.count > 25 ? 60'000'000'000 : 20'000'000;
+      return self.context().sleep_until(plane::monotonic_ns() + pause_ns) && !over;
+    };
+  }));
+  std::atomic<std::uint64_t> most{0};
+  const auto sink = runtime.add("sink", scripted([&](Scripted& node) {
+    node.on_process = [&](Scripted& self, const Input& in) {
+      ++self.count;
+      EXPECT_EQ(in.frame.bytes().size(), self.count == 21 ? kLarge : kUsual);
+      EXPECT_TRUE(std::ranges::all_of(in.frame.bytes(), [&](std::byte b) { return b == static_cast<std::byte>(self.count); }));
+      most = std::max(most.load(), mapped_bytes());
+    };
+  }));
+  runtime.connect(source, "out", sink, "in");
+  runtime.start();
+  runtime.await(source, "give_back");
+  while (mapped_bytes() > most / 4) std::this_thread::sleep_for(std::chrono::milliseconds(5));  // writer and reader
+  EXPECT_EQ(runtime.arena_count(source, 0), 1u);
+  over = true;
+  if (silent) runtime.stop(source);
+  EXPECT_EQ(runtime.wait(source), 0);
+  EXPECT_EQ(runtime.wait(sink), 0);
+  const auto grow = runtime.said(source, "grow");
+  ASSERT_EQ(grow.size(), 2u);
+  EXPECT_EQ(grow[1].at("slots"), 2) << "one large frame makes no stream of them";
+  EXPECT_EQ(runtime.said(source, "give_back").size(), 1u);
+}
+
+TEST(Host, gives_the_memory_of_one_large_frame_back_while_the_stream_goes_on) { give_back_after_one_large_frame(false); }
+
+TEST(Host, gives_the_memory_of_one_large_frame_back_when_it_falls_silent) { give_back_after_one_large_frame(true); }
+
+TEST(Host, takes_more_slots_where_large_frames_follow_each_other) {
+  TestSupervisor runtime;
+  const auto source = runtime.add("source", scripted([](Scripted& node) {
+    node.on_produce = [](Scripted& self) {
+      OutFrame frame = self.output("out").allocate(self.count < 2 ? 100 : 17 << 20);
+      self.output("out").send(std::move(frame));
+      return ++self.count < 8;
+    };
+  }));
+  const auto sink = runtime.add("sink", scripted([](Scripted& node) {
+    node.on_process = [](Scripted& self, const Input& in) { self.kept.push_back(in.frame); };
+  }));
+  runtime.connect(source, "out", sink, "in", 2);
+  runtime.start();
+  EXPECT_EQ(runtime.wait(source), 0);
+  EXPECT_EQ(runtime.wait(sink), 0);
+  const auto grow = runtime.said(source, "grow");
+  ASSERT_EQ(grow.size(), 3u);
+  EXPECT_EQ(grow[1].at("slots"), 2);
+  EXPECT_EQ(grow[2].at("slots"), 6);  // the rule: the queue, and four more
 }
 
 TEST(Host, fails_with_the_reason_where_a_frame_may_not_be_that_large) {

@@ -21,6 +21,8 @@ namespace {
 
 constexpr std::uint64_t kLargeSlotBytes = 16ull << 20;  // from here on slots are counted out more sparingly
 constexpr std::uint64_t kLargeSlots = 8;
+constexpr std::uint64_t kOutlier = 4;       // so many times larger than all other slots: one such frame makes no stream of them
+constexpr std::uint64_t kOutlierSlots = 2;  // growth may come again
 
 // With headroom a quarter more than asked for, so that the next larger frames of a stream fit too.
 std::uint64_t slot_bytes_for(std::uint64_t payload_bytes, bool headroom) {
@@ -61,7 +63,7 @@ OutFrame PortOutput::allocate(std::size_t payload_bytes) {
   for (;;) {
     plane::Building building;
     plane::Status status = port_->allocate(payload_bytes, &building);
-    if (status == plane::Status::no_slot && (unread_on_blocking() || !refusal_.empty())) {
+    if (status == plane::Status::no_slot && !sparing_ && (unread_on_blocking() || !refusal_.empty())) {
       endpoint_.wait_until(false, true, -1, [&] {
         status = port_->allocate(payload_bytes, &building);
         return status != plane::Status::no_slot || (refusal_.empty() && !unread_on_blocking()) || endpoint_.interrupted();
@@ -90,7 +92,11 @@ bool PortOutput::grow(std::size_t payload_bytes, bool doubled) {
   std::uint64_t slots = 4;
   for (const LinkWatch& link : links_) slots = std::max<std::uint64_t>(slots, std::uint64_t{link.queue} + 4);
   if (slot_bytes >= kLargeSlotBytes) slots = std::max(std::min(slots, kLargeSlots), least_slots);
-  if (doubled) slots = std::max(slots, port_->slot_count());
+  const std::uint64_t others = port_->largest_slot_bytes();
+  const bool outlier = !doubled && slot_bytes >= kLargeSlotBytes && others != 0 && payload_bytes > kOutlier * others;
+  if (doubled && !sparing_) slots = std::max(slots, port_->slot_count());
+  sparing_ = outlier;
+  if (outlier) return ask(slot_bytes, kOutlierSlots) || ask(slot_bytes_for(payload_bytes, false), 1);
   if (ask(slot_bytes, slots)) return true;
   return slots > least_slots && ask(slot_bytes_for(payload_bytes, false), least_slots);
 }
@@ -159,6 +165,13 @@ void PortOutput::end() noexcept {
 }
 
 bool PortOutput::settled() noexcept { return (port_->drained() && port_->slots_in_use() == 0) || !connected(); }
+
+std::int64_t PortOutput::give_back(std::int64_t now_ns) {
+  std::uint32_t id = 0;
+  if (now_ns >= port_->look_ns() && port_->idle_arena(now_ns, &id) && port_->retire_arena(id) == plane::Status::ok)
+    endpoint_.send({{"type", "give_back"}, {"port", index_}, {"arena", id}});
+  return port_->look_ns();
+}
 
 // ---- messages -----------------------------------------------------------------------------------------------------------
 

@@ -3,7 +3,8 @@
 // An output port of a node: the public Output over the plane's OutputPort, with growth and waiting.
 //
 // Growth.     A frame that fits in no slot, or finds every slot leased by readers, asks the runtime for an arena. Slots that lie unread in the
-//             queue of a `block` edge are waited for: they come back by themselves.
+//             queue of a `block` edge are waited for: they come back by themselves. For a frame far larger than all before it gets few slots.
+// Giving back. Arenas that the stream has no use for go back to the runtime (plane/port.hpp says which), one at a time.
 // Threading.  The node's thread.
 #pragma once
 
@@ -59,6 +60,8 @@ class PortOutput : public Output {
   void enable_arena(std::uint32_t id);
   void refuse_arena(std::string reason);
 
+  std::int64_t give_back(std::int64_t now_ns);  // what is idle; when there is something to look at again
+
  private:
   struct LinkWatch {
     plane::LinkView view;
@@ -82,6 +85,7 @@ class PortOutput : public Output {
   std::vector<LinkWatch> links_;
   bool ended_ = false;
   bool asked_ = false;            // a `grow` is unanswered
+  bool sparing_ = false;          // the last growth was for a frame far larger than the others
   std::uint32_t arriving_ = 0;    // arenas that are mapped and not yet enabled
   std::string refusal_;           // of the last `grow`
   bool told_ = false;             // that it waits on leased frames without a way to grow

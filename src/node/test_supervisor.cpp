@@ -151,7 +151,7 @@ void TestSupervisor::send_input_link(const Edge& edge) {
   send(*runs_[edge.to], {{"type", "input_link"}, {"link", edge.link}}, {edge.fd.get(), runs_[edge.from]->doorbell.get()});
   const auto& arenas = runs_[edge.from]->arenas[edge.output];
   for (std::size_t id = 0; id < arenas.size(); ++id)
-    if (arenas[id].sealed)
+    if (arenas[id].sealed && arenas[id].fd)
       send(*runs_[edge.to], {{"type", "input_arena"}, {"link", edge.link}, {"arena", id}, {"slot_bytes", arenas[id].slot_bytes}, {"slots", arenas[id].slots}},
            {arenas[id].fd.get()});
 }
@@ -258,7 +258,7 @@ plane::LinkView& TestSupervisor::view(std::size_t edge) { return edges_[edge]->v
 
 std::uint64_t TestSupervisor::arena_count(std::size_t node, std::size_t port) {
   const std::lock_guard lock(mutex_);
-  return runs_[node]->arenas[port].size();
+  return static_cast<std::uint64_t>(std::ranges::count_if(runs_[node]->arenas[port], [](const Arena& arena) { return static_cast<bool>(arena.fd); }));
 }
 
 // ---- the serving thread -----------------------------------------------------------------------------------------------------
@@ -287,6 +287,7 @@ void TestSupervisor::handle(std::size_t node, const Json& message) {
   run.said.push_back(message);
   const std::string type = message.at("type");
   if (type == "grow") return grow(node, message);
+  if (type == "give_back") return give_back(node, message);
   if (type != "mapped") return;
   const std::size_t port = message.at("port"), id = message.at("arena");
   Arena& arena = run.arenas.at(port).at(id);
@@ -298,13 +299,23 @@ void TestSupervisor::handle(std::size_t node, const Json& message) {
   send(run, {{"type", "arena_ready"}, {"port", port}, {"arena", id}});
 }
 
+void TestSupervisor::give_back(std::size_t node, const Json& message) {
+  Run& run = *runs_[node];
+  const std::size_t port = message.at("port"), id = message.at("arena");
+  run.arenas.at(port).at(id).fd.reset();
+  for (const auto& edge : edges_)
+    if (edge->from == node && edge->output == port) send(*runs_[edge->to], {{"type", "drop_arena"}, {"link", edge->link}, {"arena", id}});
+  send(run, {{"type", "arena_gone"}, {"port", port}, {"arena", id}});
+}
+
 void TestSupervisor::grow(std::size_t node, const Json& message) {
   Run& run = *runs_[node];
   const std::size_t port = message.at("port");
   const std::uint64_t slot_bytes = message.at("slot_bytes");
   const std::uint32_t slots = message.at("slots");
   std::uint64_t bytes = slot_bytes * slots;
-  for (const Arena& arena : run.arenas[port]) bytes += arena.slot_bytes * arena.slots;
+  for (const Arena& arena : run.arenas[port])
+    if (arena.fd) bytes += arena.slot_bytes * arena.slots;
   if (bytes > arena_limit_bytes_) {
     send(run, {{"type", "arena_refused"}, {"port", port}, {"reason", "the test allows no more"}});
     return;

@@ -91,6 +91,7 @@ class TestSupervisor {
   void send_input_link(const Edge&);
   void serve();
   void handle(std::size_t node, const Json&);
+  void give_back(std::size_t node, const nlohmann::json&);
   void grow(std::size_t node, const Json&);
   bool has_said(std::size_t node, const std::string& type);
 

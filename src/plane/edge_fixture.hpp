@@ -56,13 +56,14 @@ struct TestWriter {
   TestFd bell_fd{create_doorbell()};
   Bell bell;
   std::deque<TestArena> arenas;
+  std::uint32_t next_id = 7;  // nothing may take an identifier for an index
 
   TestWriter() { EXPECT_EQ(Bell::map(bell_fd.get(), &bell), Status::ok); }
   TestWriter(std::uint64_t payload_bytes, std::uint32_t slot_count) : TestWriter() { grow(payload_bytes, slot_count); }
 
   TestArena& grow(std::uint64_t payload_bytes, std::uint32_t slot_count) {
     const std::uint64_t slot_bytes = slot_bytes_for(payload_bytes);
-    const auto id = static_cast<std::uint32_t>(arenas.size() + 7);  // nothing may take an identifier for an index
+    const std::uint32_t id = next_id++;
     arenas.push_back({TestFd(create_arena(slot_bytes, slot_count)), id, slot_bytes, slot_count});
     EXPECT_EQ(port->add_arena(arenas.back().fd.get(), id, slot_bytes, slot_count), Status::ok);
     EXPECT_EQ(seal_arena(arenas.back().fd.get()), 0);

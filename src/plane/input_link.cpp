@@ -21,12 +21,16 @@ constexpr std::uint32_t kMaxConnections = 16;
 // How often a copy may turn out stale because the writer dropped the entry meanwhile. An honest writer makes a few at most.
 constexpr int kMaxTries = 64;
 constexpr std::uint64_t kSmallPayload = 4096;  // of a larger one the first line doesn't matter
+// What we note of a leased slot: the frame's position + 1, and above it its arena's place in the table + 1.
+constexpr std::uint32_t kPositionBits = 58;
+constexpr std::uint64_t kPositionMask = (std::uint64_t{1} << kPositionBits) - 1;
+static_assert(kMaxArenas + 1 < 1u << (64 - kPositionBits));
 
 struct ReaderArena {
   Mapping mapping;
   std::uint64_t slot_bytes = 0;
   std::uint32_t id = 0;
-  std::uint32_t slot_count = 0;
+  std::uint32_t slot_count = 0;  // 0: none is here
 };
 
 struct Connection {
@@ -35,8 +39,9 @@ struct Connection {
   LinkMemory memory;
   Bell bell;  // the writer's
   ReaderArena arenas[kMaxArenas];
-  std::uint32_t arena_count = 0;
+  std::uint32_t arena_count = 0;     // entries at or above have none; below they may
   std::uint32_t slot_total = 0;
+  std::uint32_t newest_arena = ~0u;  // the id that came last: they count up, in 16 bits; more than those: none came yet
   std::uint64_t read = 0;            // our own cursor
   std::uint64_t flush_id = 0;        // heard of
   std::uint64_t again_next = 0, again_count = 0;
@@ -54,15 +59,23 @@ struct Connection {
 
   std::uint64_t again[kMaxRing];     // ascending positions of what a dead reader had not returned
   union {                            // not constructed: it is zero
-    std::atomic<std::uint64_t> positions_1[kMaxSlots];  // by slot number: position + 1 of the frame leased there, 0: none
+    std::atomic<std::uint64_t> positions_1[kMaxSlots];  // by slot number: position + 1 of the frame leased there (and its arena), 0: none
   };
 
   Connection() noexcept {}
 
-  const ReaderArena* find(std::uint32_t id) const noexcept {
+  ReaderArena* find(std::uint32_t id) noexcept {
     for (std::uint32_t i = 0; i < arena_count; ++i)
-      if (arenas[i].id == id) return &arenas[i];
+      if (arenas[i].id == id && arenas[i].slot_count != 0) return &arenas[i];
     return nullptr;
+  }
+  // It isn't here: was it, or did a later one come already? Else it is still on its way.
+  bool is_retired(std::uint16_t id) const noexcept { return newest_arena <= 0xffff && static_cast<std::int16_t>(id - newest_arena) <= 0; }
+  bool has_leased_in(const ReaderArena& arena) const noexcept {
+    const auto entry = static_cast<std::uint64_t>(&arena - arenas) + 1;
+    for (const auto& position : positions_1)
+      if (position.load(std::memory_order_acquire) >> kPositionBits == entry) return true;
+    return false;
   }
 
   // After a sequentially consistent locked operation, which is a full fence.
@@ -82,7 +95,7 @@ struct Connection {
   Status look(std::uint64_t* at) noexcept;
   bool moved_on(std::uint64_t at) const noexcept;
   Place copy(std::uint64_t at, FrameHeader* header) const noexcept;
-  bool take(std::uint64_t at, std::uint16_t number) noexcept;
+  bool take(std::uint64_t at, std::uint16_t number, const ReaderArena& arena) noexcept;
   Status receive(SpinLock&, Received*) noexcept;
   Status reject() noexcept;
   void record_latency(std::int64_t sent_ns) noexcept;
@@ -150,7 +163,7 @@ Place Connection::copy(std::uint64_t at, FrameHeader* header) const noexcept {
 
 // Moves `read` over the entry; false: the writer was first and has dropped it. The lease is noted first, so that no death leaves
 // a frame taken and not known; but not where the writer may still win.
-bool Connection::take(std::uint64_t at, std::uint16_t number) noexcept {
+bool Connection::take(std::uint64_t at, std::uint16_t number, const ReaderArena& arena) noexcept {
   std::atomic<std::uint64_t>& lease = memory.leases[at & memory.ring_mask].position_1;
   if (again_next < again_count) {
     ++again_next;
@@ -164,7 +177,7 @@ bool Connection::take(std::uint64_t at, std::uint16_t number) noexcept {
     memory.header->read.exchange(at + 1, std::memory_order_seq_cst);  // [link.read]
     read = at + 1;
   }
-  positions_1[number].store(at + 1, std::memory_order_release);
+  positions_1[number].store(((at + 1) & kPositionMask) | (static_cast<std::uint64_t>(&arena - arenas) + 1) << kPositionBits, std::memory_order_release);
   ++taken;
   ring_if_asleep();
   return true;
@@ -190,7 +203,8 @@ Status Connection::receive(SpinLock& lock, Received* out) noexcept {
     const Place place = copy(at, &header);
     const std::uint16_t number = place.number;
     const ReaderArena* arena = find(place.arena);
-    const bool impossible = number >= kMaxSlots || (arena != nullptr && (place.index >= arena->slot_count || !valid(header, arena->slot_bytes)));
+    const bool impossible = number >= kMaxSlots ||
+                            (arena != nullptr ? place.index >= arena->slot_count || !valid(header, arena->slot_bytes) : is_retired(place.arena));
     if (!again_now && (arena == nullptr || impossible) && moved_on(at)) continue;  // half of one entry and half of the next
     if (impossible) return reject();
     lacks_arena = arena == nullptr;
@@ -199,7 +213,7 @@ Status Connection::receive(SpinLock& lock, Received* out) noexcept {
       if (again_now || !moved_on(at)) return reject();
       continue;
     }
-    if (!take(at, number)) continue;
+    if (!take(at, number, *arena)) continue;
     const bool set_aside = again_now && header.sequence == set_aside_sequence;
     if (set_aside || overtaken || at < memory.header->void_until.load(std::memory_order_relaxed)) {
       add(set_aside ? memory.reader->set_aside : memory.reader->flushed, 1);
@@ -234,7 +248,7 @@ void Connection::record_latency(std::int64_t sent_ns) noexcept {
 
 // Under the lock. The lease goes first: a frame whose slot the writer may have back must not look held.
 void Connection::give_back(std::uint32_t number) noexcept {
-  const std::uint64_t position_1 = positions_1[number].load(std::memory_order_acquire);
+  const std::uint64_t position_1 = positions_1[number].load(std::memory_order_acquire) & kPositionMask;
   std::atomic<std::uint64_t>& lease = memory.leases[(position_1 - 1) & memory.ring_mask].position_1;
   if (lease.load(std::memory_order_relaxed) == position_1) lease.store(0, std::memory_order_relaxed);
   positions_1[number].store(0, std::memory_order_release);
@@ -340,19 +354,47 @@ Status InputLink::add_arena(int fd, std::uint32_t id, std::uint64_t slot_bytes, 
     const SpinGuard guard(state_->lock);
     newest = state_->with_epoch(state_->last_epoch);
   }
-  if (newest == nullptr || !arena_shape_is_valid(id, slot_bytes, slot_count) || newest->arena_count == kMaxArenas ||
-      slot_count > kMaxSlots - newest->slot_total || newest->find(id) != nullptr)
+  if (newest == nullptr) return Status::limit;
+  if (newest->verdict != Status::ok) return Status::ok;  // of a link that is closed nothing is read any more
+  std::uint32_t at = 0;
+  while (at < newest->arena_count && newest->arenas[at].slot_count != 0) ++at;
+  if (!arena_shape_is_valid(id, slot_bytes, slot_count) || at == kMaxArenas || slot_count > kMaxSlots - newest->slot_total || newest->find(id) != nullptr)
     return Status::limit;
   Mapping mapping;
   if (const Status status = Mapping::map(fd, slot_bytes * slot_count, true, &mapping); status != Status::ok) return status;
   const SpinGuard guard(state_->lock);
-  ReaderArena& arena = newest->arenas[newest->arena_count++];
+  ReaderArena& arena = newest->arenas[at];
+  if (at == newest->arena_count) ++newest->arena_count;
+  newest->newest_arena = id;
   arena.mapping = static_cast<Mapping&&>(mapping);
   arena.slot_bytes = slot_bytes;
   arena.id = id;
   arena.slot_count = slot_count;
   newest->slot_total += slot_count;
   newest->lacks_arena = false;
+  return Status::ok;
+}
+
+// Leases are taken by this thread alone, so that none can come while we look; what another thread returns meanwhile, an honest writer hasn't seen yet.
+Status InputLink::drop_arena(std::uint32_t id) noexcept {
+  if (state_ == nullptr) return Status::system;
+  Connection* newest = nullptr;
+  {
+    const SpinGuard guard(state_->lock);
+    newest = state_->with_epoch(state_->last_epoch);
+  }
+  ReaderArena* const arena = newest == nullptr ? nullptr : newest->find(id);
+  const bool closed = newest != nullptr && newest->verdict != Status::ok;
+  if (arena == nullptr) return closed ? Status::ok : Status::limit;
+  if (newest->has_leased_in(*arena)) {
+    if (!closed) newest->reject();
+    return Status::ok;
+  }
+  ReaderArena gone;
+  const SpinGuard guard(state_->lock);
+  newest->slot_total -= arena->slot_count;
+  gone.mapping = static_cast<Mapping&&>(arena->mapping);
+  arena->slot_count = 0;
   return Status::ok;
 }
 

@@ -32,6 +32,9 @@
 //     |                                                     | writer (drop_oldest, latest): advances `read` -> dropped
 //     +--writer: last reference gone <-- reader: sets the slot's bit in `returned`
 //
+// Life of an arena: made -> mapped by the writer -> sealed -> mapped by the readers -> in use -> (all slots free, nothing built in it for a while, others
+// there) retired and unmapped by the writer -> unmapped by each reader -> gone. Its number is not given again for 65,536 growths, its slots' numbers at once.
+//
 // What each side may assume, if the other is honest:
 //   stamp p + 1         place, header and payload of position p are there, `last_sequence` counts it, and what its writer had flushed
 //                       or dropped before is to be seen in flush_id, void_until and `read`.
@@ -74,7 +77,7 @@ inline constexpr std::uint16_t kVersion = 2;
 inline constexpr std::size_t kCacheLine = 64;       // fixed: a shared layout must not follow the compiler's opinion
 inline constexpr std::size_t kLinePair = 128;
 inline constexpr std::uint32_t kMaxRank = 8;
-inline constexpr std::uint32_t kMaxArenas = 32;     // growth steps a port may take
+inline constexpr std::uint32_t kMaxArenas = 32;     // that a port may have at a time
 inline constexpr std::uint32_t kMaxSlots = 16384;   // slots a port may have over all its arenas
 inline constexpr std::uint32_t kMaxQueue = 8192;    // unread frames on an edge
 inline constexpr std::uint32_t kMaxRing = 32768;

@@ -14,6 +14,10 @@ constexpr std::uint64_t kWorthCollectingFor = 4096;
 constexpr std::int64_t kFastGap_ns = 1000;
 constexpr std::uint32_t kFastClockEvery = 32;
 
+constexpr std::int64_t kLongestPatience_ns = 64'000'000'000;
+
+constexpr std::int64_t min_of(std::int64_t a, std::int64_t b) noexcept { return a < b ? a : b; }
+
 }  // namespace
 
 OutputPort::State::~State() {
@@ -64,6 +68,26 @@ std::int64_t OutputPort::State::sent_ns() noexcept {
   return now_ns;
 }
 
+WriterArena* OutputPort::State::find(std::uint32_t id) noexcept {
+  for (std::uint32_t i = 0; i < arena_count; ++i)
+    if (arenas[i].there() && arenas[i].id == id) return &arenas[i];
+  return nullptr;
+}
+
+bool OutputPort::State::range_for(std::uint32_t slot_count, std::uint32_t* first) const noexcept {
+  const auto is_free = [&](std::uint32_t from) {
+    if (slot_count > kMaxSlots - from) return false;
+    for (std::uint32_t i = 0; i < arena_count; ++i)
+      if (arenas[i].there() && arenas[i].first < from + slot_count && from < arenas[i].first + arenas[i].slot_count) return false;
+    return true;
+  };
+  std::uint32_t best = is_free(0) ? 0 : kMaxSlots;
+  for (std::uint32_t i = 0; i < arena_count; ++i)
+    if (const std::uint32_t end = arenas[i].first + arenas[i].slot_count; arenas[i].there() && end < best && is_free(end)) best = end;
+  *first = best;
+  return best != kMaxSlots;
+}
+
 OutputPort::OutputPort() noexcept : state_(make_mapped<State>()) {}
 OutputPort::~OutputPort() { destroy_mapped(state_); }
 
@@ -73,38 +97,109 @@ void OutputPort::set_next_sequence(std::uint64_t sequence) noexcept {
 
 Status OutputPort::add_arena(int fd, std::uint32_t id, std::uint64_t slot_bytes, std::uint32_t slot_count) noexcept {
   if (state_ == nullptr) return Status::system;
-  if (!arena_shape_is_valid(id, slot_bytes, slot_count) || state_->arena_count == kMaxArenas || slot_count > kMaxSlots - state_->slot_total)
+  std::uint32_t at = 0, first = 0;
+  while (at < kMaxArenas && state_->arenas[at].there()) ++at;
+  if (!arena_shape_is_valid(id, slot_bytes, slot_count) || at == kMaxArenas || state_->find(id) != nullptr || !state_->range_for(slot_count, &first))
     return Status::limit;
-  for (std::uint32_t i = 0; i < state_->arena_count; ++i)
-    if (state_->arenas[i].id == id) return Status::limit;
-  WriterArena& arena = state_->arenas[state_->arena_count];
+  WriterArena& arena = state_->arenas[at];
   if (const Status status = Mapping::map(fd, slot_bytes * slot_count, false, &arena.mapping); status != Status::ok) return status;
   arena.id = id;
   arena.slot_bytes = slot_bytes;
   arena.slot_count = slot_count;
-  arena.first = state_->slot_total;
+  arena.first = first;
   for (std::uint32_t number = arena.first + slot_count; number-- > arena.first;) {  // slot 0 is the first to be given out
-    state_->slots[number].arena = static_cast<std::uint8_t>(state_->arena_count);
+    state_->slots[number].arena = static_cast<std::uint8_t>(at);
     state_->put_free(number);
   }
-  state_->slot_total += slot_count;
-  ++state_->arena_count;
+  if (first + slot_count > state_->slot_total) state_->slot_total = first + slot_count;
+  if (at == state_->arena_count) ++state_->arena_count;
   return Status::ok;
 }
 
 Status OutputPort::enable_arena(std::uint32_t id) noexcept {
   if (state_ == nullptr) return Status::system;
-  for (std::uint32_t i = 0; i < state_->arena_count; ++i) {
-    WriterArena& arena = state_->arenas[i];
-    if (arena.id != id || arena.enabled) continue;
-    arena.enabled = true;
-    std::uint32_t at = state_->enabled_count++;
-    for (; at > 0 && state_->arenas[state_->by_size[at - 1]].slot_bytes > arena.slot_bytes; --at) state_->by_size[at] = state_->by_size[at - 1];
-    state_->by_size[at] = static_cast<std::uint8_t>(i);
-    return Status::ok;
-  }
-  return Status::limit;
+  WriterArena* const arena = state_->find(id);
+  if (arena == nullptr || arena->enabled) return Status::limit;
+  arena->enabled = true;
+  arena->frames_seen = ~std::uint64_t{0};  // it has just been asked for: not idle at the first look
+  std::uint32_t at = state_->enabled_count++;
+  for (; at > 0 && state_->arenas[state_->by_size[at - 1]].slot_bytes > arena->slot_bytes; --at) state_->by_size[at] = state_->by_size[at - 1];
+  state_->by_size[at] = static_cast<std::uint8_t>(arena - state_->arenas);
+  look_again();
+  return Status::ok;
 }
+
+Status OutputPort::retire_arena(std::uint32_t id) noexcept {
+  if (state_ == nullptr) return Status::system;
+  State& state = *state_;
+  WriterArena* const arena = state.find(id);
+  if (arena == nullptr || !arena->enabled) return Status::limit;
+  if (arena->free_count != arena->slot_count) pump();
+  if (arena->free_count != arena->slot_count || arena->pins != 0) return Status::invalid;
+  std::uint32_t at = 0;
+  while (&state.arenas[state.by_size[at]] != arena) ++at;
+  for (--state.enabled_count; at < state.enabled_count; ++at) state.by_size[at] = state.by_size[at + 1];
+  arena->~WriterArena();
+  new (arena) WriterArena;
+  while (state.arena_count > 0 && !state.arenas[state.arena_count - 1].there()) --state.arena_count;
+  state.slot_total = 0;
+  for (std::uint32_t i = 0; i < state.arena_count; ++i)
+    if (const std::uint32_t end = state.arenas[i].first + state.arenas[i].slot_count; end > state.slot_total) state.slot_total = end;
+  state.leaving = true;
+  state.look_ns = kNever;
+  return Status::ok;
+}
+
+void OutputPort::arena_gone() noexcept {
+  if (state_ == nullptr) return;
+  state_->leaving = false;
+  look_again();
+}
+
+void OutputPort::look_again() noexcept {
+  if (state_->enabled_count > 1 && !state_->leaving) state_->look_ns = 0;
+}
+
+std::int64_t OutputPort::look_ns() const noexcept { return state_ == nullptr ? kNever : state_->look_ns; }
+bool OutputPort::look_is_due() const noexcept { return state_ != nullptr && state_->clock_ns >= state_->look_ns; }
+
+// Of those that are idle the one with the fewest frames goes first. The one with the most of all stays, unless the stream has gone on to another. One
+// whose slots are held is looked at again and again, but ever less often.
+bool OutputPort::idle_arena(std::int64_t now_ns, std::uint32_t* id) noexcept {
+  if (state_ == nullptr || now_ns < state_->look_ns) return false;
+  State& state = *state_;
+  state.look_ns = kNever;
+  if (state.enabled_count < 2) return false;
+  pump();
+  const WriterArena *found = nullptr, *most = nullptr;
+  bool any_in_use = false;
+  for (std::uint32_t i = 0; i < state.enabled_count; ++i) {
+    WriterArena& arena = state.arenas[state.by_size[i]];
+    if (arena.frames_seen == ~std::uint64_t{0} && state.retired_ns != 0) {  // it came after another went: too soon?
+      state.patience_ns = now_ns - state.retired_ns < 4 * state.patience_ns ? min_of(2 * state.patience_ns, kLongestPatience_ns) : kIdle_ns;
+      state.retired_ns = 0;
+    }
+    if (arena.frames != arena.frames_seen) arena.idle_from_ns = now_ns;
+    arena.frames_seen = arena.frames;
+    if (most == nullptr || arena.frames > most->frames) most = &arena;
+    const std::int64_t idle_ns = now_ns - arena.idle_from_ns;
+    if (idle_ns < state.patience_ns) {
+      any_in_use = true;
+      state.look_ns = min_of(state.look_ns, now_ns + state.patience_ns - idle_ns);
+    } else if (arena.free_count != arena.slot_count || arena.pins != 0) {
+      state.look_ns = min_of(state.look_ns, now_ns + min_of(idle_ns, kLongestPatience_ns));
+    } else if (found == nullptr || arena.frames < found->frames) {
+      found = &arena;
+    }
+  }
+  if (found == nullptr || (found == most && !any_in_use)) return false;
+  state.retired_ns = now_ns;
+  *id = found->id;
+  return true;
+}
+
+void OutputPort::pin(Slot slot) noexcept { ++state_->arenas[state_->slots[slot.number].arena].pins; }
+void OutputPort::unpin(Slot slot) noexcept { --state_->arenas[state_->slots[slot.number].arena].pins; }
 
 Status OutputPort::allocate(std::uint64_t payload_bytes, Building* out) noexcept {
   if (state_ == nullptr) return Status::system;
@@ -123,6 +218,7 @@ Status OutputPort::allocate(std::uint64_t payload_bytes, Building* out) noexcept
   WriterSlot& slot = state_->slots[number];
   arena->free_head = slot.next_free;
   --arena->free_count;
+  ++arena->frames;
   slot.state = SlotState::building;
   slot.header = {};  // nothing of the slot's last frame
   *out = {&slot.header, arena->mapping.data() + arena->slot_bytes * (number - arena->first), arena->slot_bytes, {number}};
@@ -237,6 +333,10 @@ std::uint64_t OutputPort::slot_count() const noexcept {
   std::uint64_t count = 0;
   for (std::uint32_t i = 0; state_ != nullptr && i < state_->enabled_count; ++i) count += state_->arenas[state_->by_size[i]].slot_count;
   return count;
+}
+
+std::uint64_t OutputPort::largest_slot_bytes() const noexcept {
+  return state_ == nullptr || state_->enabled_count == 0 ? 0 : state_->arenas[state_->by_size[state_->enabled_count - 1]].slot_bytes;
 }
 
 std::uint64_t OutputPort::slots_in_use() const noexcept {

@@ -34,6 +34,12 @@ struct WriterArena {
   std::uint32_t free_count = 0;
   std::uint16_t free_head = kNoSlot;  // last in, first out: the slot that is most likely still in a cache
   bool enabled = false;
+  std::uint32_t pins = 0;             // whoever looks at slots of it that were sent
+  std::uint64_t frames = 0;           // built in it so far
+  std::uint64_t frames_seen = 0;      // of them when idle_arena() looked last
+  std::int64_t idle_from_ns = 0;      // the look that was the first to find no more of them
+
+  bool there() const noexcept { return slot_count != 0; }
 };
 
 // Our copy of a ring entry: the one in the link belongs to whoever wrote there last.
@@ -65,16 +71,20 @@ struct WriterLink {
 
 struct OutputPort::State {
   WriterArena arenas[kMaxArenas];
-  std::uint32_t arena_count = 0;
+  std::uint32_t arena_count = 0;  // entries at or above have none; below they may
   std::uint8_t by_size[kMaxArenas] = {};  // the enabled ones, smallest slots first
   std::uint32_t enabled_count = 0;
-  std::uint32_t slot_total = 0;
+  std::uint32_t slot_total = 0;  // numbers at or above belong to no arena
   WriterLink* links[kMaxLinks] = {};
   std::uint32_t link_limit = 0;  // links at or above are null
   std::uint64_t next_sequence = 1;
   std::uint64_t wanted_bytes = 0;  // of the allocate() that found no slot
   std::int64_t clock_ns = 0;  // when it was read last
   std::uint32_t since_clock = 0, clock_every = 1;  // frames
+  std::int64_t look_ns = kNever;     // when idle_arena() has something to look at
+  std::int64_t patience_ns = kIdle_ns;
+  std::int64_t retired_ns = 0;       // the last time; 0: never, or an arena that came since was counted
+  bool leaving = false;              // an arena was retired, and somebody still has it
   bool wants_slot = false;
   bool ended = false;
   LinkState end_state = LinkState::open;
@@ -86,6 +96,8 @@ struct OutputPort::State {
   // Slots.
   WriterSlot* building_at(Slot) noexcept;  // null: not one that is being built
   Place place(std::uint32_t number) const noexcept;
+  WriterArena* find(std::uint32_t id) noexcept;
+  bool range_for(std::uint32_t slot_count, std::uint32_t* first) const noexcept;  // the lowest numbers that nobody has
   WriterArena* arena_with_room(std::uint64_t payload_bytes, bool* fits_somewhere) noexcept;
   void put_free(std::uint32_t number) noexcept;
   void drop_reference(std::uint32_t number) noexcept;

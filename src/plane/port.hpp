@@ -40,6 +40,8 @@ const char* to_string(Status) noexcept;
 enum class WhenFull : std::uint8_t { block, drop_oldest, drop_newest, latest };
 
 inline constexpr std::uint32_t kMaxLinks = 256;  // links of one output port
+inline constexpr std::int64_t kNever = INT64_MAX;
+inline constexpr std::int64_t kIdle_ns = 2'000'000'000;  // so long no frame was built in an arena that is given back
 
 // ---- memory made by the supervisor ---------------------------------------------------------------------------------
 // Each returns a descriptor (close-on-exec) or -1 with errno. Pages are allocated at once, so that a shortage is an
@@ -116,6 +118,18 @@ class OutputPort {
   void set_next_sequence(std::uint64_t) noexcept;
   Status add_arena(int fd, std::uint32_t id, std::uint64_t slot_bytes, std::uint32_t slot_count) noexcept;  // maps; not yet used
   Status enable_arena(std::uint32_t id) noexcept;                                                          // sealed and known to the readers
+  // Giving memory back. An arena in which nothing was built for a while, none of whose slots is held, and which isn't the only one, is idle: its id.
+  // The node retires it and tells the runtime. Where a port grows again soon after that, the while becomes longer. Asked when look_ns() has come
+  // (kNever: there is nothing to look at); look_is_due(): it has, by the clock as it was read for the last frame.
+  bool idle_arena(std::int64_t now_ns, std::uint32_t* id) noexcept;
+  std::int64_t look_ns() const noexcept;
+  bool look_is_due() const noexcept;
+  // Unmaps it. Its place and its slots' numbers are a later arena's. limit: no such arena is in use; invalid: a slot of it is held, or pinned. One at a
+  // time: nothing more is idle until arena_gone() says that nobody has it any more, so that a reader that is slow to let go costs one and no more.
+  Status retire_arena(std::uint32_t id) noexcept;
+  void arena_gone() noexcept;
+  void pin(Slot) noexcept;    // somebody goes on looking at a slot that was sent: its arena stays mapped
+  void unpin(Slot) noexcept;
   // Connects link number `index` (0, 1, ... of this port). On an index that is in use it replaces the link of a reader
   // that died: everything that reader held is given to the new one first, in order, marked kFlagGivenAgain, but the frame
   // `set_aside_sequence` (0: none), which is dropped and counted. limit: the new link's ring has not been made for so many.
@@ -141,11 +155,13 @@ class OutputPort {
   void prepare_sleep() noexcept;                // from here on the readers ring when room or slots appear
   void cancel_sleep() noexcept;
   std::uint64_t slot_count() const noexcept;
+  std::uint64_t largest_slot_bytes() const noexcept;  // 0: no arena is in use
   std::uint64_t slots_in_use() const noexcept;
   std::uint64_t next_sequence() const noexcept;
 
  private:
   struct State;
+  void look_again() noexcept;
   State* state_;  // anonymous mapping, sized at construction
 };
 
@@ -168,6 +184,10 @@ class InputLink {
   // comes first, marked kFlagGivenAgain, but the frame `set_aside_sequence` (0: none).
   Status connect(int link_fd, int writer_doorbell_fd, std::uint64_t set_aside_sequence = 0) noexcept;
   Status add_arena(int fd, std::uint32_t id, std::uint64_t slot_bytes, std::uint32_t slot_count) noexcept;  // of the newest connection
+
+  // The writer has given it back: unmapped. An honest writer does that when everything in it was returned; on another one the link is closed, and what is
+  // leased stays readable. A frame that names it later breaks the rules.
+  Status drop_arena(std::uint32_t id) noexcept;  // of the newest connection
 
   Status receive(Received* out) noexcept;
   void release(const Slot&, std::uint64_t epoch) noexcept;  // any thread

@@ -283,7 +283,10 @@ class BesiegedReader {
         reader_.link->has_unread();
         reader_.link->cancel_sleep();
         break;
-      case 14: writer_->port->pump(); break;
+      case 14:
+        if (choices.one_in(8)) return give_back_arena(choices.below(2));
+        writer_->port->pump();
+        break;
       case 16: return look_as_runtime(view_, 8);
       default: {
         if (!choices.one_in(4)) break;
@@ -354,6 +357,19 @@ class BesiegedReader {
     }
     if (!leased_.empty()) give_back();
   }
+  // Whether or not anything of it is unread or leased: the supervisor believes the writer. Later it comes again, by another id.
+  void give_back_arena(std::uint64_t which) {
+    std::uint32_t& id = ids_[which];
+    reader_.link->drop_arena(id);
+    if (writer_->port->retire_arena(id) != Status::ok) return;
+    id = next_id_++;
+    TestArena& arena = writer_->arenas[which];
+    arena = {TestFd(create_arena(arena.slot_bytes, arena.slot_count)), id, arena.slot_bytes, arena.slot_count};
+    EXPECT_EQ(writer_->port->add_arena(arena.fd.get(), id, arena.slot_bytes, arena.slot_count), Status::ok);
+    EXPECT_EQ(seal_arena(arena.fd.get()), 0);
+    EXPECT_EQ(reader_.link->add_arena(arena.fd.get(), id, arena.slot_bytes, arena.slot_count), Status::ok);
+    EXPECT_EQ(writer_->port->enable_arena(id), Status::ok);
+  }
   Status connect(TestWriter& writer, TestFd& link, WhenFull when_full) {
     const Status status = reader_.link->connect(link.get(), writer.bell_fd.get());
     if (status != Status::ok) return status;
@@ -375,12 +391,15 @@ class BesiegedReader {
     TestFd link(create_link(4, when_full));
     if (connect(*writer, link, when_full) != Status::ok) return;  // too many at once; it goes on with the one before
     if (writer_) view_.end_for_writer(LinkState::failed);
+    for (const std::uint32_t i : {0, 1}) ids_[i] = arenas_[i].id;
+    next_id_ = 9;
     writer_ = std::move(writer);
     view_ = view_of(link);
     attackers_[0] = std::make_unique<Attacker>(link.get(), size_of(link), reader_.bell_fd.get());
     attackers_[1] = std::move(on_arena);
   }
 
+  std::uint32_t ids_[2] = {}, next_id_ = 0;  // of this writer's
   const Arena arenas_[2] = {{7, slot_bytes_for(64), kSlots}, {8, slot_bytes_for(640), kSlots}};
   TestReader reader_;
   std::unique_ptr<TestWriter> writer_;

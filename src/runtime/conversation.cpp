@@ -65,6 +65,7 @@ void Session::handle(NodeRun& node, const json& message) {
   if (type == "finished") return on_finished(node);
   if (type == "grow") return on_grow(node, message);
   if (type == "mapped") return on_mapped(node, message);
+  if (type == "give_back") return on_give_back(node, message);
   if (type == "failed") {
     node.failed = message;
     return;

@@ -83,6 +83,11 @@ void Session::tell_reader(EdgeRun& edge) {
   send_input_link(edge, edge.link, nodes_[edge.writer]->outputs[edge.output].arenas);
 }
 
+Session::Arena* Session::find_arena(OutputUse& output, std::uint64_t id) noexcept {
+  const auto found = std::ranges::find(output.arenas, id, &Arena::id);
+  return found == output.arenas.end() ? nullptr : &*found;
+}
+
 void Session::on_grow(NodeRun& node, const json& message) {
   const std::size_t port = message["port"];
   const std::uint64_t slot_bytes = message["slot_bytes"];
@@ -91,19 +96,24 @@ void Session::on_grow(NodeRun& node, const json& message) {
   OutputUse& output = node.outputs[port];
   const auto refuse = [&](const std::string& reason) { send(node, {{"type", "arena_refused"}, {"port", port}, {"reason", reason}}); };
 
-  std::uint64_t slots_before = 0, bytes_before = 0;
+  std::uint64_t slots_before = 0, bytes_before = 0, bytes_leaving = 0;
   for (const auto& arena : output.arenas) slots_before += arena.slots;
-  for (const auto& use : node.outputs)
+  for (const auto& use : node.outputs) {
     for (const auto& arena : use.arenas) bytes_before += arena.slot_bytes * arena.slots;
+    for (const auto& arena : use.leaving) bytes_leaving += arena.slot_bytes * arena.slots;
+  }
+  bytes_before += bytes_leaving;
   const std::uint64_t limit_bytes = node.spec != nullptr ? node.spec->limits.arena_bytes : pipeline::Limits{}.arena_bytes;
   if (slot_bytes < plane::kCacheLine || slot_bytes % plane::kCacheLine != 0 || slot_bytes > plane::kMaxFrameBytes || slots == 0 ||
-      slots > plane::kMaxSlots - slots_before || output.arenas.size() >= plane::kMaxArenas)
+      slots > plane::kMaxSlots - slots_before || output.arenas.size() + output.leaving.size() >= plane::kMaxArenas)
     return refuse("port " + output.port + " of " + node.id + " can't have " + std::to_string(slots) + " more slots of " + format_bytes(slot_bytes));
   if (slot_bytes * slots > limit_bytes || bytes_before > limit_bytes - slot_bytes * slots)
     return refuse("port " + output.port + " of " + node.id + " needs " + format_bytes(slot_bytes * slots) + " more for its frames and has " +
-                  format_bytes(bytes_before) + " of at most " + format_bytes(limit_bytes) + " (limits: {arena: ...})");
+                  format_bytes(bytes_before) + (bytes_leaving == 0 ? "" : " (" + format_bytes(bytes_leaving) + " of it was given back, and a reader still has it)") + " of at most " +
+                  format_bytes(limit_bytes) + " (limits: {arena: ...})");
   Arena arena;
-  arena.id = static_cast<std::uint32_t>(output.arenas.size());
+  do arena.id = output.next_arena++;
+  while (find_arena(output, arena.id) != nullptr || std::ranges::find(output.leaving, arena.id, &Arena::id) != output.leaving.end());
   arena.slot_bytes = slot_bytes;
   arena.slots = static_cast<std::uint32_t>(slots);
   arena.fd.reset(plane::create_arena(slot_bytes, arena.slots));
@@ -113,11 +123,11 @@ void Session::on_grow(NodeRun& node, const json& message) {
 }
 
 void Session::on_mapped(NodeRun& node, const json& message) {
-  const std::size_t port = message["port"], id = message["arena"];
-  if (port >= node.outputs.size() || id >= node.outputs[port].arenas.size() || node.outputs[port].arenas[id].sealed)
-    return break_off(node, "broke the control protocol: mapped what it was not given");
+  const std::size_t port = message["port"];
+  Arena* const found = port < node.outputs.size() ? find_arena(node.outputs[port], message["arena"]) : nullptr;
+  if (found == nullptr || found->sealed) return break_off(node, "broke the control protocol: mapped what it was not given");
   OutputUse& output = node.outputs[port];
-  Arena& arena = output.arenas[id];
+  Arena& arena = *found;
   if (plane::seal_arena(arena.fd.get()) != 0) return break_off(node, "its arena could not be sealed");
   arena.sealed = true;
   for (const std::size_t edge : output.edges) {
@@ -129,6 +139,29 @@ void Session::on_mapped(NodeRun& node, const json& message) {
   for (const auto& tap : taps_)
     if (tap->writer == node.index && tap->output == port) send_tap_arena(*tap, arena);
   send(node, {{"type", "arena_ready"}, {"port", port}, {"arena", arena.id}});
+}
+
+// Whether it was its to give, its readers judge: one that still has a frame of it closes its link. It counts until the kernel says that nobody has it.
+void Session::on_give_back(NodeRun& node, const json& message) {
+  const std::size_t port = message["port"];
+  const std::uint64_t id = message["arena"];
+  Arena* const arena = port < node.outputs.size() ? find_arena(node.outputs[port], id) : nullptr;
+  if (arena == nullptr || !arena->sealed) return break_off(node, "broke the control protocol: gave back what it does not have");
+  OutputUse& output = node.outputs[port];
+  for (const std::size_t edge : output.edges) {
+    NodeRun& reader = *nodes_[edges_[edge]->reader];
+    if (reader.configured && reader.control && edges_[edge]->told) send(reader, {{"type", "drop_arena"}, {"link", edges_[edge]->link_number}, {"arena", id}});
+  }
+  for (const auto& tap : taps_)
+    if (tap->writer == node.index && tap->output == port) tap->client->send({{"type", "drop_arena"}, {"link", 0}, {"arena", id}});
+  memory_.add(arena->fd.get(), [this, &node, port, id, attempt = node.attempt] {
+    if (node.attempt != attempt) return;
+    std::erase_if(node.outputs[port].leaving, [id](const Arena& other) { return other.id == id; });
+    send(node, {{"type", "arena_gone"}, {"port", port}, {"arena", id}});
+  });
+  arena->fd.reset();
+  output.leaving.push_back(std::move(*arena));
+  output.arenas.erase(output.arenas.begin() + (arena - output.arenas.data()));
 }
 
 void Session::drop(EdgeRun& edge, std::size_t earlier) {
@@ -216,7 +249,11 @@ void Session::replace_links(NodeRun& node) {
     edge.before["given_again"] = edge.before.value("given_again", std::uint64_t{0}) + held;
   }
   std::vector<std::shared_ptr<const std::vector<Arena>>> arenas;
-  for (auto& output : node.outputs) arenas.push_back(std::make_shared<const std::vector<Arena>>(std::exchange(output.arenas, {})));
+  for (auto& output : node.outputs) {
+    arenas.push_back(std::make_shared<const std::vector<Arena>>(std::exchange(output.arenas, {})));
+    output.leaving.clear();
+    output.next_arena = 0;
+  }
   for (auto& [edge, by] : all) {
     const bool writes = edge.writer == node.index;
     NodeRun& peer = *nodes_[writes ? edge.reader : edge.writer];

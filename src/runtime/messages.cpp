@@ -31,6 +31,7 @@ const std::vector<Rule>& node_rules() {
       {"ready", {{"phases", Kind::object, false}}},
       {"grow", {{"port", Kind::count, true}, {"slot_bytes", Kind::count, true}, {"slots", Kind::count, true}}},
       {"mapped", {{"port", Kind::count, true}, {"arena", Kind::count, true}}},
+      {"give_back", {{"port", Kind::count, true}, {"arena", Kind::count, true}}},
       {"progress", {{"what", Kind::text, true}, {"done", Kind::count, true}, {"total", Kind::count, true}, {"unit", Kind::text, true}}},
       {"log", {{"level", Kind::text, true}, {"time_ns", Kind::number, true}, {"text", Kind::text, true}}},
       {"failed",

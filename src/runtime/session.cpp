@@ -101,7 +101,7 @@ void Session::lay_out() {
     edge->writer = writer.index;
     edge->reader = reader.index;
     auto output = std::ranges::find(writer.outputs, spec.from.port, &OutputUse::port);
-    if (output == writer.outputs.end()) output = writer.outputs.insert(output, OutputUse{.port = spec.from.port, .edges = {}, .arenas = {}});
+    if (output == writer.outputs.end()) output = writer.outputs.insert(output, OutputUse{.port = spec.from.port, .edges = {}, .arenas = {}, .leaving = {}});
     edge->output = static_cast<std::uint32_t>(output - writer.outputs.begin());
     edge->link_index = static_cast<std::uint32_t>(output->edges.size());
     output->edges.push_back(edges_.size());

@@ -43,6 +43,7 @@
 #include "plane/port.hpp"
 #include "runtime/control.hpp"
 #include "runtime/file_watch.hpp"
+#include "runtime/memory_watch.hpp"
 #include "runtime/guard.hpp"
 #include "runtime/lines.hpp"
 #include "runtime/log_store.hpp"
@@ -110,6 +111,8 @@ class Session {
     std::string port;
     std::vector<std::size_t> edges;  // by link index
     std::vector<Arena> arenas;
+    std::vector<Arena> leaving;      // given back, and somebody still has them mapped: they count
+    std::uint16_t next_arena = 0;    // ids count up: a reader must know one that was given back from one that is on its way
   };
   struct EarlierLink {
     UniqueFd fd;
@@ -260,8 +263,10 @@ class Session {
   void tidy_later();
   const EdgeRun* crowded(const NodeRun&) const;
   void close_links(NodeRun&, bool failed);
+  static Arena* find_arena(OutputUse&, std::uint64_t id) noexcept;
   void on_grow(NodeRun&, const json&);
   void on_mapped(NodeRun&, const json&);
+  void on_give_back(NodeRun&, const json&);
   // endings.cpp
   void break_off(NodeRun&, std::string why);
   void on_hang_up(NodeRun&);
@@ -358,6 +363,7 @@ class Session {
   Loop::Handle log_wake_;
   std::vector<std::unique_ptr<Tap>> taps_;
   std::unique_ptr<FileWatch> files_;
+  MemoryWatch memory_{loop_};
   std::unique_ptr<Control> control_;
   Loop::Handle limits_timer_;
   Outcome outcome_;

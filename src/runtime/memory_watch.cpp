@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/memory_watch.hpp"
+
+#include <sys/inotify.h>
+#include <unistd.h>
+
+#include <cstring>
+#include <string>
+#include <utility>
+
+namespace hawse::runtime {
+
+bool MemoryWatch::add(int fd, std::function<void()> gone) {
+  if (!fd_) {
+    fd_.reset(::inotify_init1(IN_CLOEXEC | IN_NONBLOCK));
+    if (!fd_) return false;
+    watch_ = loop_.on_readable(fd_.get(), [this] { read(); });
+  }
+  const int number = ::inotify_add_watch(fd_.get(), ("/proc/self/fd/" + std::to_string(fd)).c_str(), IN_DELETE_SELF);
+  if (number < 0) return false;
+  waiting_[number] = std::move(gone);
+  return true;
+}
+
+void MemoryWatch::read() {
+  alignas(inotify_event) char buffer[4096];
+  const ssize_t size = ::read(fd_.get(), buffer, sizeof buffer);
+  for (const char* at = buffer; size > 0 && at < buffer + size;) {
+    inotify_event event;
+    std::memcpy(&event, at, sizeof event);
+    at += sizeof event + event.len;
+    if (auto found = waiting_.extract(event.wd)) found.mapped()();
+  }
+}
+
+}  // namespace hawse::runtime
