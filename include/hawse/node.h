@@ -139,7 +139,7 @@ HAWSE_API size_t hawse_dtype_bytes(uint32_t dtype);
 
 /* Joins the run that has started this program, and waits until its links are there. `signature`: JSON as docs/cpp.md has it, mostly hawse_signature;
  * its ports and types are what later calls are held to, its params give the defaults. `language`: what tables show, "c" where it is NULL, at most 64 bytes.
- * Once a process. A failure after HAWSE_ERROR_NOT_STARTED's cause is told to the run, too. */
+ * Once a process. Once it has joined, what fails here is told to the run, too. */
 HAWSE_API int hawse_node_join(const char* signature, const char* language, hawse_node* node);
 /* Whatever takes long at first is done (models, devices). Waits until every node of the run is that far: then frames flow. */
 HAWSE_API int hawse_node_ready(hawse_node node);

@@ -175,6 +175,32 @@ TEST(CApi, a_node_that_fails_says_why_and_its_frame_is_given_again) {
   EXPECT_THAT(record.lines(), ElementsAre("1", "2", "3 again", StartsWith("4")));
 }
 
+TEST(CApi, a_node_that_hands_over_ends_without_ending_its_streams) {
+  TestSupervisor runtime;
+  Record record;
+  std::atomic<bool> go{false};
+  const auto source = runtime.add("source", scripted([&](Scripted& node) {
+    node.on_produce = [&](Scripted& self) {
+      while (self.count == 2 && !go) self.context().sleep_until(plane::monotonic_ns() + 1'000'000);
+      self.output("out").send(self.output("out").text(std::to_string(++self.count)));
+      return self.count < 4;
+    };
+  }));
+  const auto between = add_c_node(runtime, "pass"), sink = runtime.add("sink", listener(record));
+  runtime.connect(source, "out", between, "in");
+  runtime.connect(between, "out", sink, "in");
+  runtime.start();
+  record.await(2);
+  runtime.hand_over(between);
+  EXPECT_EQ(runtime.wait(between), 0);
+  EXPECT_THAT(runtime.log(between), HasSubstr("2 frames"));
+  EXPECT_TRUE(runtime.said(between, "finished").empty() && runtime.said(between, "failed").empty());
+  runtime.replace(between, scripted([](Scripted& node) { node.on_process = [](Scripted& self, const Input& in) { self.output("out").forward(in.frame); }; }));
+  go = true;
+  EXPECT_EQ(runtime.wait(sink), 0);
+  EXPECT_THAT(record.lines(), ElementsAre("1", "2", "3", "4"));
+}
+
 TEST(CApi, a_call_of_a_second_thread_is_refused_and_what_any_thread_may_do_is_done) {
   TestSupervisor runtime;
   std::atomic<bool> go{false};
