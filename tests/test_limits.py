@@ -7,10 +7,11 @@ import pathlib
 import shutil
 import signal
 import subprocess
+import tempfile
 import typing
 
 import pytest
-from harness import EXECUTORS, HAWSE, Bench, Run, hawse, needs_engine, wait_for
+from harness import EXECUTORS, HAWSE, Bench, Run, hawse, json_lines, needs_engine, wait_for
 
 ONE_AND_TWO = {"on": "failure", "attempts": 2, "backoff": "10ms", "poison_after": 0}
 
@@ -240,6 +241,48 @@ except MemoryError:
     assert "rlimit (cpus not limited: " in done.stderr.split("limits by")[1]
     doctor = without_groups(bench, mount, "doctor").stdout
     assert "setrlimit: memory as address space" in doctor and "cpus not at all" in doctor
+
+
+# Where the runtime may be started under cgroup v2, whether by root, who passes on what, and what holds the limits then.
+PLACES = {
+    "a session of root's": ("scope", True, "+memory +pids +cpu", "cgroup v2"),
+    "below what is delegated to a user": ("leaf", False, "+memory +pids +cpu", "cgroup v2"),
+    "below what is delegated without cpu": ("leaf", False, "+memory +pids", "cgroup v2 (cpus not limited: "),
+    "right in what is delegated": ("", False, "", "rlimit (cpus not limited: "),
+}
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or not pathlib.Path("/sys/fs/cgroup/cgroup.controllers").exists(), reason="needs root and control groups of version 2 (tools/test_cgroup2)")
+@pytest.mark.parametrize("place", PLACES)
+def test_under_v2_nodes_start_wherever_the_runtime_is_and_have_the_limits_that_can_be_had(place: str, bench: Bench) -> None:
+    below, root, passed_on, by = PLACES[place]
+    upper, own = pathlib.Path("/sys/fs/cgroup/test-of-places"), pathlib.Path("/sys/fs/cgroup/test-of-places/given", below)
+    home = pathlib.Path(tempfile.mkdtemp(dir="/tmp"))  # which another user may enter
+    own.mkdir(parents=True)
+    try:
+        if passed_on:
+            (upper / "cgroup.subtree_control").write_text(passed_on)
+        user = [] if root else ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"]
+        for folder in (home, own.parent, own) if not root and below else (home, own):
+            for path in (folder, folder / "cgroup.procs", folder / "cgroup.subtree_control"):
+                if path.exists() and not root:
+                    os.chown(path, 65534, 65534)
+        for number, limits in enumerate(({}, {"pids": 64}, {"pids": 64, "memory": "512MiB", "cpus": 0.5})):
+            write(bench, "self.kept = bytearray(b'x') * (24 << 20)", "process", limits)
+            for file in ("nodes.py", "pipeline.yaml"):
+                shutil.copy(bench.folder / file, home)
+            done = subprocess.run(["sh", "-c", f'echo $$ >{own}/cgroup.procs && exec "$@"', "sh", *user, "env", f"HOME={home}", f"HAWSE_RUN={home}/run", f"HAWSE_STATE={home}/state", str(HAWSE), "run",
+                                   "--json", str(home / "pipeline.yaml")], capture_output=True, text=True, cwd=home, timeout=300)
+            run = Run(done.returncode, json_lines(done.stdout, '"event"'), done.stderr)
+            assert run.code == 0, (limits, run.stderr)
+            said = run.node("meets")["limits_by"]
+            assert said == "" if number == 0 else said.startswith(by.split()[0]) if number == 1 else said.startswith(by), said
+            assert run.node("meets")["memory_peak_bytes"] > 24 << 20
+            assert (own / "cgroup.type").read_text() == "domain\n"
+    finally:
+        shutil.rmtree(home)
+        for folder in dict.fromkeys((own, upper / "given", upper)):
+            folder.rmdir()
 
 
 def test_doctor_says_what_holds_the_limits_of_processes() -> None:
