@@ -42,7 +42,7 @@ hawse_transport plugged_in(const Job& job) {
 
 void check(const hawse_transport& api, const Job& job) {
   if ((api.waits & static_cast<std::uint32_t>(job.wait)) == 0)
-    throw std::runtime_error(fmt::format("{} can't wait {}", api.name, job.wait == HAWSE_PEER_POLLING ? "polling" : "sleeping"));
+    throw std::runtime_error(fmt::format("{} can't wait {}", api.name, job.wait == HAWSE_PEER_POLLING ? "polling" : job.wait == HAWSE_PEER_SLEEPING ? "sleeping" : "adaptively"));
   if (job.bytes > api.max_bytes || job.reply_bytes > api.max_bytes)
     throw std::runtime_error(fmt::format("{} carries at most {} bytes", api.name, api.max_bytes));
   if (job.readers > api.max_readers) throw std::runtime_error(fmt::format("{} has at most {} readers", api.name, api.max_readers));
@@ -65,7 +65,7 @@ void run(Area& area, int end, int core) {
   char error[sizeof area.error[0]] = "it gave no reason";
   const hawse_peer_setup setup{
       kSocketFd,  end,   job.wait,    job.readers, job.depth, end == 0 ? job.bytes : job.reply_bytes, end == 0 ? job.reply_bytes : job.bytes,
-      job.folder, error, sizeof error};
+      job.folder, error, sizeof error, job.spin_ns};
   run_end(api, setup, area, core);
 }
 

@@ -4,7 +4,7 @@
 // links and arenas, passes each over the socket, and seals an arena once its writer has mapped it, in the order of runtime/links.cpp. What isn't here is the
 // runtime's JSON around the descriptors, and the node API's stamping of times and trace ids (node/port_output.cpp).
 //
-// Waiting. polling: receive() is tried again and again. sleeping: plane::wait() with no spin.
+// Waiting. polling: receive() is tried again and again. sleeping: plane::wait() with no spin. adaptive: with one, as a node has it.
 #include <memory>
 #include <vector>
 
@@ -43,7 +43,8 @@ UniqueFd made(int fd, const char* what) {
 
 class PlaneEnd {
  public:
-  explicit PlaneEnd(const hawse_peer_setup& setup) : socket_(setup.socket), sleeps_(setup.wait == HAWSE_PEER_SLEEPING) {
+  explicit PlaneEnd(const hawse_peer_setup& setup) : socket_(setup.socket), sleeps_(setup.wait != HAWSE_PEER_POLLING), spins_(setup.wait == HAWSE_PEER_ADAPTIVE) {
+    spin_.set_limit(setup.spin_ns);
     for (std::uint32_t i = 0; i < (setup.end == 0 ? 1 : setup.readers); ++i) links_.push_back(std::make_unique<plane::InputLink>());
     if (setup.end == 0)
       connect_as_runtime(setup);
@@ -89,7 +90,7 @@ class PlaneEnd {
   void wait(bool for_input, bool for_room) noexcept {
     plane::OutputPort* const outputs[] = {&port_};
     plane::InputLink* const inputs[] = {link_};
-    plane::wait(bell_, {outputs, 1, inputs, link_ == nullptr ? 0u : 1u}, for_input, for_room, nullptr, -1);
+    plane::wait(bell_, {outputs, 1, inputs, link_ == nullptr ? 0u : 1u}, for_input, for_room, spins_ ? &spin_ : nullptr, -1);
   }
 
   void wait_for_room() noexcept {
@@ -154,7 +155,8 @@ class PlaneEnd {
   }
 
   int socket_;
-  bool sleeps_;
+  bool sleeps_, spins_;
+  plane::AdaptiveSpin spin_;
   plane::Bell bell_;
   plane::OutputPort port_;
   std::vector<std::unique_ptr<plane::InputLink>> links_;
@@ -168,7 +170,7 @@ class PlaneEnd {
 
 hawse_transport plane_api() {
   return api_of<PlaneEnd>({.name = "hawse",
-                           .waits = HAWSE_PEER_POLLING | HAWSE_PEER_SLEEPING,
+                           .waits = HAWSE_PEER_POLLING | HAWSE_PEER_SLEEPING | HAWSE_PEER_ADAPTIVE,
                            .max_bytes = plane::kMaxFrameBytes,
                            .max_readers = plane::kMaxLinks},
                           [] { return HAWSE_VERSION; });

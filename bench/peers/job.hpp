@@ -38,7 +38,7 @@ struct Job {
   char plugin[512];  // path of the shared library; "": built in
   char folder[256];
   Loop loop;
-  std::int32_t wait;  // HAWSE_PEER_POLLING or HAWSE_PEER_SLEEPING
+  std::int32_t wait;  // HAWSE_PEER_...
   Touch touch;
   std::uint32_t touch_only;  // ping_pong: the values are the time both ends spent in writing and reading
   std::uint32_t readers;
@@ -49,6 +49,7 @@ struct Job {
   std::uint64_t bytes;                  // of end 0's payloads
   std::uint64_t reply_bytes;            // of end 1's
   std::int64_t gap_min_ns, gap_max_ns;  // one_way
+  std::int64_t spin_ns;                 // HAWSE_PEER_ADAPTIVE
 };
 
 struct Area {

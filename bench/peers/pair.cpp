@@ -88,6 +88,7 @@ class SharedArea {
     to.reply_bytes = job.reply_bytes;
     to.gap_min_ns = job.gap_min_ns;
     to.gap_max_ns = job.gap_max_ns;
+    to.spin_ns = job.spin_ns;
   }
   SharedArea(const SharedArea&) = delete;
   ~SharedArea() { ::munmap(area_, bytes_); }

@@ -26,6 +26,7 @@ struct PairJob {
   std::uint32_t operations = 1;
   std::uint32_t warm_up = 0;
   std::uint64_t bytes = 64, reply_bytes = 64;
+  std::int64_t spin_ns = 20'000;  // where it waits adaptively: a node's default
   std::int64_t gap_min_ns = 0, gap_max_ns = 0;  // below a second
   std::int64_t limit_ns = 60'000'000'000;       // for the whole; then both are killed
 };

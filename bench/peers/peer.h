@@ -6,7 +6,8 @@
  * Order of calls.  open at both ends at the same time (they may talk over setup.socket until it returns, not later); then loan -> send and
  *                  receive -> release as often as wanted; close at both ends. An end has at most one payload loaned and one received at a time, but it may loan
  *                  and send while it holds a received one, as a node does that answers.
- * Waiting.         send waits for room and receive for a payload, as setup.wait says: polling spins, sleeping leaves the core. No payload is ever lost.
+ * Waiting.         send waits for room and receive for a payload, as setup.wait says: polling spins, sleeping leaves the core, adaptive
+ *                  looks for a while where that mostly pays, then sleeps. No payload is ever lost.
  * Errors.          A call that fails says why in setup.error and gives null or -1; after that only close is allowed.
  * Threading.       One thread an end.
  * Cleaning up.     Files and sockets lie in setup.folder; names elsewhere (/dev/shm) begin with the folder's last name. Both are removed after the ends, however they end.
@@ -24,14 +25,14 @@ extern "C" {
 
 #define HAWSE_PEER_ABI 1u
 
-enum { HAWSE_PEER_POLLING = 1, HAWSE_PEER_SLEEPING = 2 };
+enum { HAWSE_PEER_POLLING = 1, HAWSE_PEER_SLEEPING = 2, HAWSE_PEER_ADAPTIVE = 4 };
 
 struct hawse_peer; /* one end; opaque */
 
 struct hawse_peer_setup {
   int32_t socket;     /* a connected SOCK_SEQPACKET to the other end; stays the caller's */
   int32_t end;        /* 0 or 1 */
-  int32_t wait;       /* HAWSE_PEER_POLLING or HAWSE_PEER_SLEEPING */
+  int32_t wait;       /* HAWSE_PEER_... */
   uint32_t readers;   /* of what end 0 sends: end 1 receives each payload that often, one reader after the other. What end 1 sends has one. */
   uint32_t depth;     /* payloads that may be sent and not yet received, in each direction */
   uint64_t bytes_out; /* the largest payload that this end sends */
@@ -39,6 +40,7 @@ struct hawse_peer_setup {
   const char* folder; /* empty, of this pair's own, the same for both */
   char* error;        /* lives longer than the end */
   uint64_t error_bytes;
+  int64_t spin_ns;    /* adaptive: how long it may look before it sleeps */
 };
 
 struct hawse_transport {

@@ -138,7 +138,7 @@ TEST(Loops, say_which_payload_arrived_wrong) {
   auto sockets = socket_pair();
   const auto run = [&](hawse_transport api, UniqueFd socket, int end) -> std::string {
     char error[256] = "";
-    const hawse_peer_setup setup{socket.get(), end, HAWSE_PEER_SLEEPING, 1, 8, 64, 64, "", error, sizeof error};
+    const hawse_peer_setup setup{socket.get(), end, HAWSE_PEER_SLEEPING, 1, 8, 64, 64, "", error, sizeof error, 0};
     try {
       run_end(api, setup, area, 0);
     } catch (const std::exception& failure) {

@@ -23,7 +23,9 @@ struct Measured {
   double factor = 1;
 };
 
-Wait wait_of(const PairJob& job) { return job.wait == HAWSE_PEER_POLLING ? Wait::polling : Wait::sleeping; }
+Wait wait_of(const PairJob& job) {
+  return job.wait == HAWSE_PEER_POLLING ? Wait::polling : job.wait == HAWSE_PEER_SLEEPING ? Wait::sleeping : Wait::adaptive;
+}
 Payload payload_of(const PairJob& job) {
   return job.bytes == 0 ? Payload::none : job.touch == Touch::none ? Payload::untouched : Payload::written_and_read;
 }
@@ -150,14 +152,26 @@ RowSpec handover_by_size() {
     for (const auto& [peer, name, role] : {std::tuple{"hawse", "ours", Role::ours}, std::tuple{"iceoryx2", "iceoryx2", Role::peer}})
       list.push_back(grown(measured(fmt::format("{} {}", name, size_text(bytes)), role, "ns", with(handover(bytes), peer), 40, 100, 0.5), name,
                            static_cast<double>(bytes), "frame bytes"));
+    PairJob asleep = handover(bytes);
+    asleep.wait = HAWSE_PEER_SLEEPING;
+    asleep.one_core = true;
+    asleep.operations = asleep.warm_up = 100;
+    for (const auto& [peer, name, role] : {std::tuple{"hawse", "ours, sleeping", Role::ours}, std::tuple{"futex", "futex", Role::floor}})
+      list.push_back(grown(measured(fmt::format("{} {}", name, size_text(bytes)), role, "ns", role == Role::floor ? bare(asleep, peer) : with(asleep, peer), 20, 50, 0.5),
+                           name, static_cast<double>(bytes), "frame bytes"));
   }
-  Target target = at_most("the same from 64 B to 256 MiB within 10 %", 0.1, "ours 64 B", "ours 256 MiB");
-  target.relation = Target::Relation::within;
+  const auto within = [](std::string text, std::string first, std::string last) {
+    Target target = at_most(std::move(text), 0.1, std::move(first), std::move(last));
+    target.relation = Target::Relation::within;
+    return target;
+  };
   Row row = row_named("plane/handover-by-size", "Hand-over by frame size",
                       "As 'plane/handover-1mb', frames of 64 B to 256 MiB. Arenas are allocated before; the payload's pages, as nobody touches them, "
-                      "are not in the page tables.",
-                      {target});
-  return row_of(std::move(row), std::move(list), 2.5);
+                      "are not in the page tables. 'sleeping': whoever waits sleeps and is woken, both on one core, a sample is the mean of 100; its floor is a futex word "
+                      "each way, which carries nothing and so has one size.",
+                      {within("the same from 64 B to 256 MiB within 10 %", "ours 64 B", "ours 256 MiB"),
+                       within("sleeping: the same from 64 B to 256 MiB within 10 %", "ours, sleeping 64 B", "ours, sleeping 256 MiB")});
+  return row_of(std::move(row), std::move(list), 3.5);
 }
 
 RowSpec round_trip_polling() {
@@ -208,13 +222,20 @@ RowSpec one_way_after_idle() {
                     .gap_max_ns = 5'000'000};
   Row row = row_named("plane/one-way-after-idle", "One way after an idle gap",
                       "64 B one way after a random gap of 1 to 5 ms in which both processes sleep: from before the frame is allocated to its "
-                      "receipt, by the one clock of the machine.",
-                      {at_most("≤ 1.2 × futex", 1.2, "futex")});
+                      "receipt, by the one clock of the machine. 'adaptive spin': as a node waits that nobody configured (20 µs), which learns from such gaps "
+                      "not to look at all; 'spin: 10ms': allowed to look for longer than the gaps are.",
+                      {at_most("≤ 1.2 × futex", 1.2, "futex"), at_most("with adaptive spin ≤ 1.2 × futex, too", 1.2, "futex", "ours, adaptive spin"),
+                       at_most("with spin: 10ms better than asleep", 1, "ours", "ours, spin: 10ms")});
+  PairJob spins = with(job, "hawse");
+  spins.wait = HAWSE_PEER_ADAPTIVE;
+  PairJob spins_longer = spins;
+  spins_longer.spin_ns = 10'000'000;
   return row_of(
       std::move(row),
       {measured("ours", Role::ours, "ns", with(job, "hawse"), 60, 200), measured("iceoryx2", Role::peer, "ns", with(job, "iceoryx2"), 60, 200),
+       measured("ours, adaptive spin", Role::ours, "ns", spins, 60, 200), measured("ours, spin: 10ms", Role::ours, "ns", spins_longer, 60, 200),
        measured("futex", Role::floor, "ns", bare(job, "futex"), 60, 200)},
-      0.9);
+      1.5);
 }
 
 RowSpec round_trip_written() {
