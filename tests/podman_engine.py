@@ -20,7 +20,7 @@ def why_not() -> str:
 
 
 class PodmanEngine:
-    """Started when it is made. Its images and containers go with remove()."""
+    """Started when it is made, and again with start(). Its images and containers go with remove()."""
 
     def __init__(self) -> None:
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="hp", dir="/tmp"))  # short: a socket's path has 107 characters
@@ -31,6 +31,10 @@ class PodmanEngine:
         self.rootless = os.geteuid() != 0
         if self.rootless:
             self.command = ["env", f"XDG_RUNTIME_DIR={self.folder}", *self.command, "--storage-driver", "overlay"]  # its own choice, vfs, copies an image for each container
+        self.start()
+
+    def start(self) -> None:
+        (self.folder / "s").unlink(missing_ok=True)  # a killed one's
         with open(self.folder / "log", "ab") as log:
             self.process = subprocess.Popen([*self.command, "system", "service", "--time", "0", self.host], stdout=log, stderr=log, start_new_session=True)
         end = time.monotonic() + 60
@@ -47,6 +51,11 @@ class PodmanEngine:
         loaded = subprocess.run([*self.command, "load"], stdin=saved.stdout, capture_output=True)
         assert saved.wait() == 0 and loaded.returncode == 0, loaded.stderr
         return True
+
+    def kill(self) -> None:
+        """The service alone: its containers' monitors are in its group, too."""
+        self.process.kill()
+        self.process.wait()
 
     def remove(self) -> None:
         os.killpg(self.process.pid, signal.SIGKILL)  # what it had goes below; asked to end, it waits for half a minute

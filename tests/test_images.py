@@ -2,12 +2,14 @@
 """`hawse image ls` and `prune`: who uses an environment, and that nothing goes that somebody uses."""
 from __future__ import annotations
 
+import os
 import pathlib
+import subprocess
 import time
 
 import pytest
 from environments import Place, make_wheel
-from harness import Bench
+from harness import HAWSE, WATCHDOG_S, Bench, hawse, needs_engine, wait_for
 
 NO_ENGINE = {"DOCKER_HOST": "unix:///nowhere/docker.sock"}  # so that no image of this machine is touched
 
@@ -81,3 +83,36 @@ def test_prune_says_what_is_no_size_or_duration(place: Place) -> None:
     for option, value in (("--keep", "much"), ("--older-than", "long")):
         refused = place.hawse("image", "prune", option, value)
         assert refused.returncode == 2 and option in refused.stderr and "hint: write" in refused.stderr
+
+
+def in_engine(what: str) -> list[str]:
+    """What builds have made that is no image of ours yet: containers ("ps -a") or images."""
+    dangling = ["--filter", "dangling=true"] if what == "images" else ["-a"]
+    return subprocess.run(["docker", what, "-q", *dangling, "--filter", "label=hawse.builder"], capture_output=True, text=True, timeout=WATCHDOG_S).stdout.split()
+
+
+@needs_engine
+@pytest.mark.parametrize("how", ["a run", "prune"])
+def test_what_a_killed_build_left_in_the_engine_goes(bench: Bench, how: str) -> None:
+    bench.nodes("""
+        class Node(hawse.Node):
+            def process(self, tensor: hawse.Tensor) -> None: ...
+    """)
+    manifest = {"source": {"node": "test/source", "params": {"count": 1}}, "node": {"node": "nodes.py:Node", "executor": "container", "container": {"apt": ["hello", "cowsay"]}}}
+    bench.write({"nodes": manifest, "edges": ["source -> node"]})
+    env = {**os.environ, "HAWSE_STATE": str(bench.folder / "state")}
+    before = set(in_engine("images"))
+    build = subprocess.Popen([os.fspath(HAWSE), "build", str(bench.pipeline)], env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    wait_for(lambda: in_engine("ps") or build.poll() is not None, "it installs")
+    build.kill()
+    build.wait()
+    wait_for(lambda: in_engine("ps") == [], "its engine has seen it hang up")
+    assert set(in_engine("images")) - before, "else this tests nothing"
+    if how == "prune":
+        done = hawse("image", "prune", "--older-than", "9999d", env=env)
+        assert done.returncode == 0 and "that killed builds had left" in done.stdout, done.stdout + done.stderr
+    else:
+        del manifest["node"]["container"]  # type: ignore[attr-defined]
+        bench.write({"nodes": manifest, "edges": ["source -> node"]})
+        bench.run_ok()
+    wait_for(lambda: not set(in_engine("images")) - before, "it is gone")

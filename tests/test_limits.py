@@ -2,6 +2,8 @@
 """Every limit of a node, met for real: it holds, and the run says which one it was, of which node, with the peak and the attempt."""
 from __future__ import annotations
 
+import itertools
+import json
 import os
 import pathlib
 import shutil
@@ -291,10 +293,29 @@ def test_doctor_says_what_holds_the_limits_of_processes() -> None:
 
 @needs_engine
 def test_a_gpu_that_is_not_there_is_an_error_that_says_what_is_missing(bench: Bench) -> None:
-    write(bench, "pass", "container", {}, container={"gpus": "all"})
+    write(bench, "pass", "container", {}, container={"gpus": "all", "packages": ["no-such-package-at-all"]}, restart={"on": "failure", "attempts": 3, "backoff": 0})
     run = bench.run()
-    if run.code == 0:
-        pytest.skip("this machine has a GPU")
     (failure,) = run.of("failure", "meets")
+    if "no-such-package-at-all" in failure["text"]:
+        pytest.skip("this machine has a GPU")
     assert "gpus: all was asked for, and the engine has no driver for GPUs" in failure["text"]
     assert "nvidia-container-toolkit" in failure["hint"]
+
+
+@needs_engine
+def test_the_processes_that_every_container_has_are_a_limit_that_is_shown_and_told(bench: Bench) -> None:
+    write(bench, """
+import threading, time
+try:
+    while True:
+        threading.Thread(target=time.sleep, args=(1000,), daemon=True).start()
+except RuntimeError:
+    time.sleep(1000)
+""", "container", {})
+    assert "pids 256 (the default)" in hawse("check", bench.pipeline).stdout
+    run = bench.start()
+    assert run.stdout is not None
+    (told,) = itertools.islice((event for event in map(json.loads, run.stdout) if event["event"] == "notice"), 1)
+    run.kill()
+    bench.finish(run)
+    assert told["node"] == "meets" and told["text"].startswith("met its pids limit: 256 processes and threads") and told["limit_pids"] == 256

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import typing
 
@@ -10,6 +11,7 @@ import podman_engine
 import pytest
 from harness import Bench, Run, hawse
 from podman_engine import PodmanEngine
+from private_engine import Watched
 
 pytestmark = pytest.mark.skipif(bool(podman_engine.why_not()), reason=podman_engine.why_not())
 
@@ -60,3 +62,34 @@ def test_a_node_that_fails_in_podman_is_told_and_started_again(bench: Bench, pod
     assert done.code == 0, done.events
     assert [each["text"] for each in done.of("failure")] == ["exited with code 3"]
     assert done.node("boxed")["restarts"] == 1
+
+
+def test_a_node_goes_on_where_the_service_is_killed_and_started_again(bench: Bench, podman: PodmanEngine) -> None:
+    bench.nodes("""
+        class Boxed(hawse.Node):
+            def process(self, tensor: hawse.Tensor) -> hawse.Tensor:
+                return self.output.like(tensor)
+    """)
+    bench.write({"nodes": {"source": {"node": "test/source", "params": {"count": 0, "rate_hz": 50, "shape": [16]}}, "sink": {"node": "test/sink"},
+                           "boxed": {"node": "nodes.py:Boxed", "executor": "container"}}, "edges": ["source -> boxed -> sink"]})
+    watched = Watched(bench, {**os.environ, "DOCKER_HOST": podman.host})
+    try:
+        watched.until("session", state="running")
+        podman.kill()
+        watched.until("notice", "boxed", text="can't be watched")
+    finally:
+        podman.start()
+    watched.until("notice", "boxed", text="answers again, and has kept its container")
+    watched.process.send_signal(signal.SIGINT)
+    done = watched.finish()
+    assert done.code == 130 and done.of("failure") == [] and done.node("boxed")["restarts"] == 0
+    assert subprocess.run([*podman.command, "ps", "--all", "--quiet"], capture_output=True, check=True).stdout == b"", "a container is left"
+
+
+def test_gpus_that_the_service_would_ignore_are_an_error_before_anything_is_made(bench: Bench, podman: PodmanEngine) -> None:
+    version = subprocess.run([*podman.command, "--version"], capture_output=True, text=True, check=True).stdout.split()[-1]
+    if tuple(map(int, version.split(".")[:2])) >= (5, 4):
+        pytest.skip(f"Podman {version} asks for them")
+    done = run(bench, podman, "pass", container={"gpus": "all", "packages": ["no-such-package-at-all"]}, restart={"on": "failure", "attempts": 3, "backoff": 0})
+    (failure,) = done.of("failure")
+    assert done.code != 0 and f"the Docker-compatible service of Podman {version} ignores that" in failure["text"] and "5.4" in failure["hint"]

@@ -179,3 +179,12 @@ def test_a_pool_beside_a_limit_of_file_sizes_is_a_finding_with_its_place(one: ty
     bench = one(pool=1, limits={"file": "1MiB"})
     done = hawse(bench, "check", bench.pipeline, code=3)
     assert "pipeline.yaml:1:" in done.stderr and "pool: and limits: file: can't go together in node 'node' as a process" in done.stderr
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can hide the control groups")
+def test_a_pool_that_setrlimit_rules_out_is_said_once(one: typing.Callable[..., Bench]) -> None:
+    bench = one(env={"CRASH_AT": "1"}, restart={**RESTART, "poison_after": 1}, pool=1, limits={"memory": "4GiB"})
+    hidden = ["unshare", "--mount", "sh", "-c", 'mount -t tmpfs none /sys/fs/cgroup && exec "$@"', "sh", HAWSE, "run", "--json", bench.pipeline]
+    done = subprocess.run(hidden, capture_output=True, text=True, cwd=bench.folder, timeout=300)
+    notices = [event["text"] for event in map(json.loads, done.stdout.splitlines()) if event["event"] == "notice"]
+    assert done.returncode == 0 and len([text for text in notices if "isn't forked from what is kept warm: setrlimit" in text]) == 1, notices

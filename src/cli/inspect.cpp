@@ -74,7 +74,7 @@ void print_text(const json& nodes) {
 
 void add_inspect(CLI::App& app, Result&) {
   auto* command = app.add_subcommand("inspect", "Show what each node of a running session may touch, and what it holds");
-  command->footer("Examples:\n  hawse inspect 3f2a\n  hawse inspect 3f2a speech --json\nThe last column, for a process: whether it has the descriptor open, and how it has the memory mapped.");
+  command->footer("Examples:\n  hawse inspect 3f2a\n  hawse inspect 3f2a speech --json\nThe last column, for a process, and for a container as root: whether it has the descriptor open, and how it has the memory mapped.");
   auto options = std::make_shared<Options>();
   command->add_option("names", options->names, "The session (\"\": the only one), and a node if not all")->expected(0, 2)->type_name("[SESSION] [NODE]");
   command->add_flag("--json", options->json, "As JSON");

@@ -59,6 +59,7 @@ class Group {
   bool by_rlimits() const { return !cgroup_ && !limits_by_.empty(); }
   bool any_rlimits() const { return !rlimits().empty(); }
   const std::string& limits_by() const { return limits_by_; }
+  const std::string& why() const { return why_; }  // there is no group
   std::vector<std::string> entry_files() const { return cgroup_ ? cgroup_->entry_files() : std::vector<std::string>{}; }
 
   std::vector<std::pair<int, unsigned long>> rlimits() const {
@@ -266,6 +267,8 @@ class ProcessExecutor : public Executor {
     auto group = std::make_unique<Group>(launch, late_);
     const auto kind = may_fork(*launch.node) ? kinds_.find(kind_of(*launch.node)) : kinds_.end();
     // rlimits hold from a process's first moment or not at all.
+    if (group->any_rlimits() && launch.attempt == 1 && launch.notice && may_fork(*launch.node) && (launch.node->pool > 0 || is_kept(*launch.node)))
+      launch.notice("isn't forked from what is kept warm: setrlimit holds its limits here, from a process's first moment (" + group->why() + ")");
     if (kind == kinds_.end() || kind->second.has_threads || group->any_rlimits()) return start_alone(launch, std::move(group));
     Kind& kin = kind->second;
     if (kin.zygote && !kin.zygote->usable()) kin.zygote.reset();

@@ -4,6 +4,7 @@
 #include <functional>
 
 #include "base/text.hpp"
+#include "pipeline/default_limits.hpp"
 #include "pipeline/findings.hpp"
 
 namespace hawse::pipeline {
@@ -44,9 +45,11 @@ std::vector<std::string> limits(const Node& node) {
   std::vector<std::string> words;
   if (node.limits.memory_bytes) words.push_back("memory " + format_bytes(*node.limits.memory_bytes));
   if (node.limits.cpus) words.push_back("cpus " + json(*node.limits.cpus).dump());
-  if (node.limits.pids) words.push_back("pids " + std::to_string(*node.limits.pids));
+  if (const auto pids = pids_limit(node)) words.push_back("pids " + std::to_string(*pids) + (node.limits.pids ? "" : " (the default)"));
   if (node.limits.shm_bytes && node.executor == ExecutorKind::container) words.push_back("/dev/shm " + format_bytes(*node.limits.shm_bytes));
-  return {"limits: " + (words.empty() ? "none" : join(words))};
+  if (node.limits.file_bytes) words.push_back("file " + format_bytes(*node.limits.file_bytes));
+  words.push_back("arena " + format_bytes(node.limits.arena_bytes) + (node.limits.arena_in_memory ? " (of its memory)" : ""));
+  return {"limits: " + join(words)};
 }
 
 }  // namespace

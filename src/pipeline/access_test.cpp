@@ -16,20 +16,20 @@ std::vector<std::string> access_of(const std::string& node) {
 TEST(Access, a_container_is_closed_unless_it_was_opened) {
   EXPECT_THAT(access_of("{node: 'nodes.py:Open', executor: container}"),
               ElementsAre("network: none", "files: nothing of the host but its own code and packages (read-only)", "gpus: none", "user: 65534:65534",
-                          "limits: none"));
+                          "limits: pids 256 (the default), arena 2 GiB"));
 }
 
 TEST(Access, a_container_shows_everything_that_was_opened) {
   EXPECT_THAT(access_of("{node: 'nodes.py:Open', executor: container, container: {network: host, mounts: ['./models:/m', './models:/w:rw'], gpus: "
-                        "all, user: root}, env: {TOKEN: x}, limits: {memory: 1GiB, cpus: 0.5, pids: 9, shm: 1MiB}}"),
+                        "all, user: root}, env: {TOKEN: x}, limits: {memory: 1GiB, cpus: 0.5, pids: 9, shm: 1MiB, file: 8MiB, arena: 64MiB, arena_of: node}}"),
               ElementsAre("network: host (the host's own: everything that listens on it)",
                           "files: nothing of the host but its own code and packages (read-only)", "mount: /project/models at /m (read-only)",
                           "mount: /project/models at /w (may write)", "gpus: all", "user: root", "env: TOKEN",
-                          "limits: memory 1 GiB, cpus 0.5, pids 9, /dev/shm 1 MiB"));
+                          "limits: memory 1 GiB, cpus 0.5, pids 9, /dev/shm 1 MiB, file 8 MiB, arena 64 MiB (of its memory)"));
 }
 
 TEST(Access, a_process_can_reach_what_its_user_can) {
-  EXPECT_THAT(access_of("{node: 'nodes.py:Open'}"), ElementsAre("files and network: everything that your user can reach", "limits: none"));
+  EXPECT_THAT(access_of("{node: 'nodes.py:Open'}"), ElementsAre("files and network: everything that your user can reach", "limits: arena 2 GiB"));
 }
 
 TEST(Access, a_thread_shows_the_files_that_its_params_name) {

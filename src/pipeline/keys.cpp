@@ -276,7 +276,7 @@ Section limits_section() {
                .minimum = 0.01,
                .maximum = 4096,
                .example = "0.5"},
-              {.name = "pids", .type = KeyType::integer, .doc = "Processes and threads.", .minimum = 1, .maximum = 4194304, .example = "64"},
+              {.name = "pids", .type = KeyType::integer, .doc = "Processes and threads. A container has 256 without this.", .minimum = 1, .maximum = 4194304, .example = "64"},
               {.name = "shm",
                .type = KeyType::size,
                .doc = "Size of a container's own /dev/shm. It has none without this.",

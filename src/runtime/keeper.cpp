@@ -365,6 +365,7 @@ std::shared_ptr<Keeper::Kept> Keeper::container_of(const Recipe& recipe, unsigne
   executor::set_join(body, point.socket(), point.token());
   const std::string name = "hawse-warm-" + std::to_string(::getpid()) + "-" + body["Labels"].value("hawse.node", "") + "-" + std::to_string(number);
   auto container = std::make_unique<executor::ContainerInstance>(engine, removals, name, body, std::nullopt, [this, name](const std::string& text) { say(name + ": " + text); });
+  for (const auto& warning : container->warnings()) say(name + ": its engine says: " + warning);
   UniqueFd zygote = point.wait(container->ended_fd(), recipe.timeout_ns, interrupt_.get());
   if (!zygote)
     throw Error(ErrorCode::engine, "start a container", "it has ended before its node came to life: " + container->collect().text,

@@ -3,21 +3,30 @@
 // Limits that a node met and lives on with: processes that it was refused, a CPU share that held it back, a child of it killed for want of memory. (Where
 // the node itself is killed, endings.cpp says so.)
 //
-// No kernel tells all of these by itself, so the files of the control groups are read 40 times a second, of nodes alone whose manifest gives such a
-// limit; all the others cost nothing. What is met over and over is told again after ten seconds, with the sum so far.
+// No kernel tells all of these by itself, so the files of the control groups are read 40 times a second where a node's manifest gives such a limit, once a
+// second where only a container's default of processes holds; all the others cost nothing. What is met over and over is told again after ten seconds, with the sum so far.
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "base/text.hpp"
+#include "pipeline/default_limits.hpp"
 #include "runtime/session.hpp"
 
 namespace hawse::runtime {
 namespace {
 
 constexpr std::int64_t kLimitsLookNs = 25'000'000;  // a CPU limit is told by the kernel when its period is over: up to 100 ms less its share after it was met
+constexpr std::int64_t kDefaultsLookNs = 1'000'000'000;
 constexpr std::int64_t kDiesNs = 30'000'000;  // a node that was killed itself is seen to be dead well before
 constexpr std::int64_t kTellAgainNs = 10'000'000'000;
 
-bool has_limits(const pipeline::Limits& limits) { return limits.memory_bytes || limits.cpus || limits.pids; }
+// How often a node is looked at; 0: never.
+std::int64_t looks_ns(const pipeline::Node& node) {
+  const pipeline::Limits& limits = node.limits;
+  if (limits.memory_bytes || limits.cpus || limits.pids) return kLimitsLookNs;
+  return pids_limit(node) ? kDefaultsLookNs : 0;
+}
 
 bool due(std::int64_t& told_ns) {
   const std::int64_t now_ns = plane::monotonic_ns();
@@ -41,18 +50,24 @@ void Session::tell_limit(NodeRun& node, const char* limit, const std::string& te
 
 void Session::watch_limits(NodeRun& node) {
   node.met.seen = {};
-  if (has_limits(node.spec->limits) && !limits_timer_) limits_timer_ = loop_.after(kLimitsLookNs, [this] { look_at_all_limits(); });
+  const std::int64_t after_ns = looks_ns(*node.spec);
+  const bool soon_enough = std::ranges::any_of(nodes_, [&](const auto& other) {
+    return other.get() != &node && other->spec != nullptr && other->instance && !other->collected && looks_ns(*other->spec) != 0 && looks_ns(*other->spec) <= after_ns;
+  });
+  if (after_ns == 0 || (limits_timer_ && soon_enough)) return;
+  limits_timer_ = loop_.after(after_ns, [this] { look_at_all_limits(); });
 }
 
 void Session::look_at_all_limits() {
-  bool any = false;
+  std::int64_t again_ns = 0;
   for (auto& node : nodes_) {
-    if (node->spec == nullptr || !has_limits(node->spec->limits) || !node->instance || node->collected) continue;
-    any = true;
+    const std::int64_t after_ns = node->spec != nullptr && node->instance && !node->collected ? looks_ns(*node->spec) : 0;
+    if (after_ns == 0) continue;
+    again_ns = again_ns == 0 ? after_ns : std::min(again_ns, after_ns);
     look_at_limits(*node, node->instance->usage());
   }
   limits_timer_.reset();
-  if (any) limits_timer_ = loop_.after(kLimitsLookNs, [this] { look_at_all_limits(); });
+  if (again_ns != 0) limits_timer_ = loop_.after(again_ns, [this] { look_at_all_limits(); });
 }
 
 void Session::look_at_limits(NodeRun& node, const executor::Usage& usage) {
@@ -61,7 +76,7 @@ void Session::look_at_limits(NodeRun& node, const executor::Usage& usage) {
   const pipeline::Limits& limits = node.spec->limits;
   if (usage.pids_refused > before.pids_refused) {
     met.pids_refused += usage.pids_refused - before.pids_refused;
-    const std::uint64_t limit = limits.pids.value_or(usage.pids_peak.value_or(0)), peak = usage.pids_peak.value_or(limit);
+    const std::uint64_t limit = pids_limit(*node.spec).value_or(usage.pids_peak.value_or(0)), peak = usage.pids_peak.value_or(limit);
     if (due(met.pids_told_ns))
       tell_limit(node, "pids", fmt::format("met its pids limit: {} processes and threads, peak {}, {} refused", limit, peak, met.pids_refused),
                  {{"limit_pids", limit}, {"peak_pids", peak}, {"refused", met.pids_refused}});

@@ -16,6 +16,7 @@
 #include "executor/container/container_instance.hpp"
 #include "executor/container/container_spec.hpp"
 #include "executor/container/container_zygote.hpp"
+#include "executor/container/gpus.hpp"
 #include "executor/container/image_sdk.hpp"
 #include "executor/container/images.hpp"
 #include "executor/container/join_point.hpp"
@@ -24,6 +25,7 @@
 #include "executor/executor.hpp"
 #include "executor/python/packages.hpp"
 #include "executor/warm.hpp"
+#include "pipeline/elf.hpp"
 #include "plane/port.hpp"
 
 namespace hawse::executor {
@@ -48,14 +50,6 @@ void check_readable(const Node& node) {
     throw Error(ErrorCode::environment, "prepare node " + node.id, fmt::format("{} can't be read by the container's user {}", file.string(), node.container.user),
                 fmt::format("chmod o+r {}", file.string()));
   }
-}
-
-// The engine's words name neither the key nor what the machine has.
-Error lacks_gpus(const std::string& gpus, const Error& error) {
-  std::error_code none;
-  const bool device = std::filesystem::exists("/dev/nvidiactl", none) || std::filesystem::exists("/dev/dxg", none);
-  return {ErrorCode::engine, error.operation(),
-          fmt::format("gpus: {} was asked for, and the engine has no driver for GPUs ({}){}", gpus, error.context(), device ? "" : "; this machine shows no GPU either (no /dev/nvidiactl)"), error.hint()};
 }
 
 json entry_of(const Node& node) {
@@ -140,7 +134,11 @@ Prepared ContainerExecutor::prepare(const Node& node, const Report& report) {
   check_readable(node);
   pipeline::ContainerOptions options = node.container;
   if (options.python.empty()) options.python = node.python.version;  // of a node that was moved here from a process
+  const std::string& gpus = options.gpus;
+  const bool looks = !gpus.empty() && !making_.on_request;  // an environment can be made where there are none
+  const bool knows = looks && check_gpus(*engine(), gpus, "");
   const Image image = environments().images.ready(options, report);
+  if (looks && !knows) check_gpus(*engine(), gpus, image.id);
   keep(environments().use(image, node));
   Prepared prepared;
   prepared.entry = entry_of(node);
@@ -148,6 +146,9 @@ Prepared ContainerExecutor::prepare(const Node& node, const Report& report) {
   if (node.kind == NodeKind::python) {
     prepare_python(node, image, prepared, report);
   } else {
+    // A static program, or a script, loads nothing of the image's.
+    if (const auto loader = pipeline::read_elf_section(node.source_file, ".interp"); loader && loader->find("musl") == std::string::npos)
+      environments().images.refuse_musl(image, "link the program statically, or take an image with glibc: debian:12-slim in place of alpine");
     prepared.summary = "c++ in " + image.reference;
   }
   return prepared;
@@ -174,15 +175,17 @@ void ContainerExecutor::prepare_python(const Node& node, const Image& image, Pre
 std::unique_ptr<ContainerInstance> ContainerExecutor::make_container(const Launch& launch, const json& body) {
   const auto ready = engine();
   try {
-    return std::make_unique<ContainerInstance>(ready, removals_, container_name(launch), body, launch.node->limits.own_memory_bytes(), launch.notice);
+    auto made = std::make_unique<ContainerInstance>(ready, removals_, container_name(launch), body, launch.node->limits.own_memory_bytes(), launch.notice);
+    if (launch.attempt == 1 && launch.notice)
+      for (const auto& warning : made->warnings()) launch.notice("its engine says: " + warning);
+    return made;
   } catch (const Error& error) {
     const auto* silent = dynamic_cast<const Unreachable*>(&error);
     if (error.code() == ErrorCode::interrupted || (silent != nullptr && silent->asked)) {
       const std::lock_guard lock(mutex_);
       cut_off_ = launch.session;
     }
-    if (launch.node->container.gpus.empty() || error.context().find("device driver") == std::string::npos) throw;
-    throw lacks_gpus(launch.node->container.gpus, error);
+    throw;
   }
 }
 

@@ -9,10 +9,13 @@
 #include <algorithm>
 #include <chrono>
 #include <csignal>
+#include <cstdlib>
 
 #include "base/error.hpp"
 #include "base/files.hpp"
 #include "base/text.hpp"
+#include "executor/container/container_spec.hpp"
+#include "executor/container/gpus.hpp"
 
 namespace hawse::executor {
 
@@ -44,6 +47,14 @@ Ending from_exit_code(int code) {
   return ending;
 }
 
+// Whether that is process 1 of a container of ours: an engine in another process namespace counts otherwise than we do, and its number is any process here.
+bool is_an_init(pid_t pid) {
+  const std::string folder = "/proc/" + std::to_string(pid), status = read_file(folder + "/status", 1u << 16);
+  const auto numbers = status.find("NSpid:");
+  if (numbers == std::string::npos || !status.substr(numbers, status.find('\n', numbers) - numbers).ends_with("\t1") || pid == 1) return false;
+  return read_file(folder + "/cmdline", 1u << 16).starts_with(std::string(kInitInside) + '\0');
+}
+
 }  // namespace
 
 ContainerInstance::ContainerInstance(std::shared_ptr<const Engine> engine, std::shared_ptr<Removals> removals, const std::string& name, const nlohmann::json& body,
@@ -52,12 +63,19 @@ ContainerInstance::ContainerInstance(std::shared_ptr<const Engine> engine, std::
       ended_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)), over_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
   if (!ended_ || !over_) throw Error::from_errno("start a container", "eventfd");
   const std::int64_t begun = now_ns();
-  create(name, body);
-  const std::int64_t created = now_ns();
+  std::int64_t created = 0;
   try {
+    create(name, body);
+    created = now_ns();
     engine_->start(id_);
     phases_ns_ = {{"create", created - begun}, {"start", now_ns() - created}};
     watcher_ = std::thread([this] { watch(); });
+  } catch (const Unreachable&) {
+    remove();
+    throw;
+  } catch (const Error& error) {
+    remove();
+    throw about_gpus(body, error);
   } catch (...) {
     remove();
     throw;
@@ -73,21 +91,21 @@ ContainerInstance::ContainerInstance(std::shared_ptr<const Engine> engine, std::
       memory_limit_bytes_(memory_limit_bytes),
       ended_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
       over_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
-      cgroup_(CgroupView::of_process(init)),
       keeper_(std::move(keeper)),
       shared_(shared) {
   if (!ended_ || !over_) throw Error::from_errno("take a container", "eventfd");
+  if (init > 0) take_group(init, true);
   watcher_ = std::thread([this] { watch(); });
 }
 
 // An earlier request whose answer never came may have made one of that name all the same.
 void ContainerInstance::create(const std::string& name, const json& body) {
   try {
-    id_ = engine_->create(name, body);
+    id_ = engine_->create(name, body, &warnings_);
   } catch (const Error& error) {
     if (error.context().find("already in use") == std::string::npos) throw;
     engine_->remove(name);
-    id_ = engine_->create(name, body);
+    id_ = engine_->create(name, body, &warnings_);
   }
 }
 
@@ -123,26 +141,31 @@ bool ContainerInstance::pause(std::int64_t ns) noexcept {
   return ::poll(&over, 1, static_cast<int>(ns / 1'000'000)) == 0;
 }
 
-// False: it is known to have none.
-bool ContainerInstance::has_own_cgroup(int pid) const {
+ContainerInstance::Group ContainerInstance::group_of(pid_t init, bool is_ours) const {
   try {
-    return read_file("/proc/" + std::to_string(pid) + "/cgroup", 1u << 16).find(id_) != std::string::npos;
+    if (read_file("/proc/" + std::to_string(init) + "/cgroup", 1u << 16).find(id_) != std::string::npos) return Group::own;
+    return is_ours || is_an_init(init) ? Group::none : Group::unseen;
   } catch (const Error&) {  // it has just ended, or isn't seen from here
-    return true;
+    return Group::unseen;
   }
 }
 
-// Whether it runs; finds its control group. A rootless engine may have none for it: then it is in somebody else's, whose figures aren't its own.
+// Its control group. A rootless engine may have none for it: then it is in somebody else's, whose figures aren't its own.
+void ContainerInstance::take_group(pid_t init, bool is_ours) {
+  const Group group = group_of(init, is_ours);
+  if (group == Group::none && !unlimited_.exchange(true)) notice_("its limits don't hold: its engine gave it no control group of its own");
+  if (is_ours || group != Group::unseen) init_ = init;
+  if (group != Group::own) return;
+  auto found = CgroupView::of_process(init);
+  const std::lock_guard lock(mutex_);
+  if (!cgroup_) cgroup_ = std::move(found);
+}
+
+// Whether it runs; finds its control group.
 bool ContainerInstance::look_up() {
   const auto state = engine_->inspect(id_);
   if (!state || state->pid <= 0) return false;
-  if (!has_own_cgroup(state->pid)) {
-    if (!unlimited_.exchange(true)) notice_("its limits don't hold: its engine gave it no control group of its own");
-    return true;
-  }
-  auto found = CgroupView::of_process(state->pid);
-  const std::lock_guard lock(mutex_);
-  if (!cgroup_) cgroup_ = std::move(found);
+  take_group(state->pid, false);
   return true;
 }
 
@@ -220,6 +243,14 @@ Usage ContainerInstance::usage() const noexcept {
   return last_ = now;
 }
 
+// Its init's first child: what that takes in later stands behind it.
+pid_t ContainerInstance::pid() const noexcept try {
+  const std::string init = std::to_string(init_.load());
+  return init_ > 0 ? std::atoi(read_file("/proc/" + init + "/task/" + init + "/children", 1u << 16).c_str()) : 0;
+} catch (const std::exception&) {
+  return 0;
+}
+
 void ContainerInstance::count_from_here() noexcept {
   const std::lock_guard lock(mutex_);
   if (cgroup_) before_ = cgroup_->usage();
@@ -227,7 +258,7 @@ void ContainerInstance::count_from_here() noexcept {
 }
 
 void ContainerInstance::remove() noexcept {
-  if (std::exchange(removed_, true)) return;
+  if (std::exchange(removed_, true) || id_.empty()) return;
   if (keeper_) {
     ::shutdown(keeper_.get(), SHUT_RDWR);  // of a shared one the zygote's socket is a duplicate
     return keeper_.reset();

@@ -41,6 +41,7 @@ class ContainerInstance final : public Instance {
   void kill() noexcept override;
   void abort() noexcept override { removals_->signal(id_, "SIGABRT"); }  // its init passes that on
   Usage usage() const noexcept override;
+  pid_t pid() const noexcept override;
   std::string where() const override { return "container " + id_.substr(0, 12); }
   std::string limits_by() const override { return unlimited_ ? "nothing: no control group of its own" : "engine"; }
   std::vector<std::pair<std::string, std::int64_t>> phases_ns() const override { return phases_ns_; }
@@ -48,13 +49,16 @@ class ContainerInstance final : public Instance {
   void gone() noexcept override { mark_ended(); }
 
   const std::string& id() const noexcept { return id_; }
+  const std::vector<std::string>& warnings() const noexcept { return warnings_; }  // of the engine, as it was made
   void count_from_here() noexcept;  // what limits it has met so far, and the CPU time, are an earlier start's
 
  private:
   void create(const std::string& name, const nlohmann::json& body);
   void watch() noexcept;
   bool pause(std::int64_t ns) noexcept;
-  bool has_own_cgroup(int pid) const;
+  enum class Group { own, none, unseen };
+  Group group_of(pid_t init, bool is_ours) const;
+  void take_group(pid_t init, bool is_ours);
   bool look_up();
   void mark_ended() noexcept;
   void remove() noexcept;
@@ -66,8 +70,10 @@ class ContainerInstance final : public Instance {
   const Notice notice_;
   std::string id_;
   std::optional<std::uint64_t> memory_limit_bytes_;
+  std::vector<std::string> warnings_;
   std::vector<std::pair<std::string, std::int64_t>> phases_ns_;
   std::atomic<bool> unlimited_ = false;  // its engine gave it no control group of its own
+  std::atomic<pid_t> init_ = 0;           // its process 1; 0: can't be seen from here
   UniqueFd ended_, over_;  // eventfds; the second ends the watcher's pauses
 
   mutable std::mutex mutex_;  // over the following

@@ -4,11 +4,12 @@
 #include <sys/stat.h>
 
 #include <cctype>
-#include <sstream>
 
 #include "base/files.hpp"
+#include "executor/container/gpus.hpp"
 #include "executor/container/image_sdk.hpp"
 #include "executor/zygote.hpp"
+#include "pipeline/default_limits.hpp"
 
 namespace hawse::executor {
 
@@ -18,7 +19,6 @@ using pipeline::NodeKind;
 
 namespace {
 
-constexpr std::uint64_t kDefaultPids = 256;
 constexpr const char* kTmp = "rw,noexec,nosuid,nodev,size=64m,mode=1777";
 
 json bind_mount(const std::filesystem::path& source, const std::string& target, bool write = false) {
@@ -59,27 +59,13 @@ json environment_of(const Launch& launch) {
   return list;
 }
 
-json gpus_of(const std::string& gpus) {
-  json request{{"Driver", ""}, {"Capabilities", json::array({json::array({"gpu"})})}};
-  if (gpus == "all") {
-    request["Count"] = -1;
-  } else if (gpus.find_first_not_of("0123456789") == std::string::npos) {
-    request["Count"] = std::stoi(gpus);
-  } else {
-    std::istringstream ids(gpus);
-    request["DeviceIDs"] = json::array();
-    for (std::string id; std::getline(ids, id, ',');) request["DeviceIDs"].push_back(id);
-  }
-  return json::array({request});
-}
-
 json host_config(const Launch& launch, const std::filesystem::path& resources, const std::filesystem::path& sdk) {
   const Node& node = *launch.node;
   json config{{"NetworkMode", node.container.network},
               {"ReadonlyRootfs", true},
               {"CapDrop", {"ALL"}},
               {"SecurityOpt", {"no-new-privileges"}},
-              {"PidsLimit", node.limits.pids.value_or(kDefaultPids)},
+              {"PidsLimit", *pids_limit(node)},
               {"IpcMode", node.limits.shm_bytes ? "private" : "none"},
               {"Tmpfs", {{"/tmp", kTmp}}},
               {"Mounts", mounts_of(launch, resources, sdk)},

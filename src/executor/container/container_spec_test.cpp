@@ -5,6 +5,8 @@
 
 #include <gtest/gtest.h>
 
+#include "executor/container/gpus.hpp"
+
 namespace hawse::executor {
 namespace {
 
@@ -12,6 +14,7 @@ using nlohmann::json;
 
 json host_config_of(pipeline::Node node) {
   node.id = "node";
+  node.executor = pipeline::ExecutorKind::container;
   node.kind = pipeline::NodeKind::program;
   node.source_file = "/work/program";
   const Prepared prepared;
@@ -60,6 +63,16 @@ TEST(ContainerSpec, limits_cpus_pids_files_and_shared_memory) {
   EXPECT_EQ(host["Ulimits"], json::array({(json{{"Name", "fsize"}, {"Soft", 1u << 20}, {"Hard", 1u << 20}})}));
   EXPECT_EQ(host["ShmSize"], 2u << 20);
   EXPECT_EQ(host["IpcMode"], "private");
+}
+
+TEST(ContainerSpec, limits_processes_also_where_the_manifest_does_not) { EXPECT_EQ(host_config_of({})["PidsLimit"], 256); }
+
+TEST(ContainerSpec, asks_podman_for_gpus_by_their_cdi_names) {
+  const auto names = [](const std::string& gpus) { return cdi_gpus_of(gpus_of(gpus)).at(0).at("DeviceIDs"); };
+  EXPECT_EQ(cdi_gpus_of(gpus_of("all")).at(0).at("Driver"), "cdi");
+  EXPECT_EQ(names("all"), json({"nvidia.com/gpu=all"}));
+  EXPECT_EQ(names("2"), json({"nvidia.com/gpu=0", "nvidia.com/gpu=1"}));
+  EXPECT_EQ(names("GPU-1f,MIG-2a"), json({"nvidia.com/gpu=GPU-1f", "nvidia.com/gpu=MIG-2a"}));
 }
 
 }  // namespace

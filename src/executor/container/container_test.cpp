@@ -369,6 +369,20 @@ TEST_F(Containers, an_image_with_musl_is_refused_before_anything_of_it_runs) {
       EXPECT_THAT(error.hint(), HasSubstr("slim"));
     }
   }
+  node.container.apt.clear();
+  node.kind = pipeline::NodeKind::program;
+  program("true");
+  EXPECT_NO_THROW(executor->prepare(node, nullptr)) << "a script needs no library of the image";
+  fs::copy_file(HAWSE_INIT, node.source_file, fs::copy_options::overwrite_existing);
+  EXPECT_NO_THROW(executor->prepare(node, nullptr)) << "nor does a static program";
+  fs::copy_file("/bin/true", node.source_file, fs::copy_options::overwrite_existing);
+  try {
+    executor->prepare(node, nullptr);
+    ADD_FAILURE() << "it was accepted";
+  } catch (const Error& error) {
+    EXPECT_THAT(error.context(), HasSubstr("musl (Alpine)"));
+    EXPECT_THAT(error.hint(), HasSubstr("statically"));
+  }
   EXPECT_TRUE(engine->remove_image(reference));
 }
 

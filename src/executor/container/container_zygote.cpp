@@ -65,6 +65,7 @@ class ForkedInContainer final : public Instance {
   void gone() noexcept override { fork_->hang_up(); }
 
   Usage usage() const noexcept override { return container().usage(); }
+  pid_t pid() const noexcept override { return fork_->pid() > 0 ? fork_->pid() : home_->shared ? 0 : container().pid(); }
   std::string where() const override { return container().where(); }
   std::string limits_by() const override { return container().limits_by(); }
   std::vector<std::pair<std::string, std::int64_t>> phases_ns() const override { return phases_ns_; }

@@ -17,6 +17,7 @@
 #include "base/files.hpp"
 #include "base/text.hpp"
 #include "executor/container/engine_answer.hpp"
+#include "executor/container/gpus.hpp"
 #include "executor/executor.hpp"
 
 namespace hawse::executor {
@@ -25,7 +26,7 @@ using nlohmann::json;
 
 namespace {
 
-constexpr std::pair<int, int> kOldestApi{1, 40}, kNewestApi{1, 47};
+constexpr std::pair<int, int> kOldestApi{1, 40}, kNewestApi{1, 47}, kPodmanWithGpus{5, 4};
 constexpr std::int64_t kFirstAnswer_ns = 10'000'000'000;
 constexpr std::int64_t kQuickAnswer_ns = 5'000'000'000;
 constexpr std::uint64_t kStreamLimitBytes = 256ull << 20;
@@ -134,7 +135,7 @@ Engine::Engine(std::string socket_path, std::shared_ptr<Interrupt> interrupt) : 
   const auto agreed = std::min(newest, kNewestApi);
   if (agreed < kOldestApi)
     throw Error(ErrorCode::engine, operation, fmt::format("it speaks API {}.{} at most; needed is one from 1.40 to 1.47", newest.first, newest.second), "Docker 19.03 or newer, or Podman 4 or newer, is needed");
-  is_podman_ = response.from_podman;
+  podman_version_ = response.podman_version;
   api_ = fmt::format("{}.{}", agreed.first, agreed.second);
 }
 
@@ -190,14 +191,29 @@ json Engine::info() const {
   return call("ask the container engine about itself", request("GET", "/info"));
 }
 
-std::string Engine::create(const std::string& name, const json& wanted) const {
+void Engine::check_knows_gpus() const {
+  std::pair<int, int> version;
+  if (!is_podman() || (std::sscanf(podman_version_.c_str(), "%d.%d", &version.first, &version.second) == 2 && version >= kPodmanWithGpus)) return;
+  throw Error(ErrorCode::engine, "ask for GPUs", fmt::format("gpus: was asked for, and the Docker-compatible service of Podman {} ignores that", strip_control(podman_version_)),
+              "take Podman 5.4 or newer with the CDI files of nvidia-ctk, or Docker; or leave out gpus:");
+}
+
+std::string Engine::create(const std::string& name, const json& wanted, std::vector<std::string>* warnings) const {
   json body = wanted;
-  if (is_podman_) add_ulimits(body["HostConfig"]["Ulimits"]);
+  if (is_podman()) {
+    json& host = body["HostConfig"];
+    add_ulimits(host["Ulimits"]);
+    if (host.contains("DeviceRequests")) {
+      check_knows_gpus();
+      host["DeviceRequests"] = cdi_gpus_of(host["DeviceRequests"]);
+    }
+  }
   const std::string operation = name.empty() ? "create a container" : "create container " + name;
-  return text_of(operation,
-                 call(operation, request("POST", "/containers/create" + (name.empty() ? "" : "?name=" + url_encoded(name)),
-                                         body.dump(-1, ' ', false, json::error_handler_t::replace))),
-                 "Id");
+  const json answer = call(operation, request("POST", "/containers/create" + (name.empty() ? "" : "?name=" + url_encoded(name)),
+                                              body.dump(-1, ' ', false, json::error_handler_t::replace)));
+  if (warnings != nullptr)
+    for (const auto& warning : texts_or_none(answer, "Warnings")) warnings->push_back(strip_control(warning));
+  return text_of(operation, answer, "Id");
 }
 
 void Engine::start(const std::string& id) const {

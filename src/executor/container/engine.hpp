@@ -71,13 +71,15 @@ class Engine {
   explicit Engine(std::string socket_path = find_socket(), std::shared_ptr<Interrupt> interrupt = nullptr);
 
   const std::string& api() const noexcept { return api_; }  // agreed: "1.41"
-  bool is_podman() const noexcept { return is_podman_; }
+  bool is_podman() const noexcept { return !podman_version_.empty(); }
+  void check_knows_gpus() const;  // throws Error where it would ignore what is asked for
   EngineVersion version() const;
   const std::string& socket_path() const noexcept { return socket_path_; }
   Interrupt* interrupt() const noexcept { return interrupt_.get(); }
   nlohmann::json info() const;
 
-  std::string create(const std::string& name, const nlohmann::json& body) const;  // the id
+  // The id. warnings: what it says of what it will not do, such as a limit that this kernel doesn't have.
+  std::string create(const std::string& name, const nlohmann::json& body, std::vector<std::string>* warnings = nullptr) const;
   void start(const std::string& id) const;
   int wait(const std::string& id, Interrupt* interrupt = nullptr) const;  // until it doesn't run; its exit code
   std::optional<ContainerState> inspect(const std::string& id) const;  // nullopt: no such container
@@ -103,7 +105,7 @@ class Engine {
   std::string stream(const std::string& operation, HttpRequest, const OnProgress&) const;  // the id in it, if any
 
   std::string socket_path_, api_;
-  bool is_podman_ = false;
+  std::string podman_version_;  // empty: another engine
   std::shared_ptr<Interrupt> interrupt_;
 };
 

@@ -18,7 +18,10 @@
 #include "base/error.hpp"
 #include "base/fd.hpp"
 #include "base/files.hpp"
+#include "base/socket.hpp"
+#include "executor/container/container_instance.hpp"
 #include "executor/container/engine_answer.hpp"
+#include "executor/container/gpus.hpp"
 #include "executor/container/images.hpp"
 #include "executor/executor.hpp"
 
@@ -226,6 +229,80 @@ TEST(Engine, that_is_podman_gets_limits_that_it_may_set_and_its_names_are_short)
   const auto image = engine.image("x");
   ASSERT_TRUE(image);
   EXPECT_THAT(image->tags, ::testing::ElementsAre("hawse/python:3.11", "debian:12", "x:1", "quay.io/y:2"));
+}
+
+const std::string kPodman = "HTTP/1.1 200 OK\r\nApi-Version: 1.41\r\nLibpod-Api-Version: VERSION\r\nContent-Length: 2\r\n\r\nOK";
+
+std::string podman(const std::string& version) {
+  std::string text = kPodman;
+  return text.replace(text.find("VERSION"), 7, version);
+}
+
+TEST(Engine, that_would_ignore_gpus_is_an_error_before_it_is_asked_for_a_container) {
+  const json body = {{"HostConfig", {{"DeviceRequests", gpus_of("all")}}}};
+  for (const char* version : {"4.3.1", "5.3.2", "x"}) {
+    LyingEngine old({podman(version), http(R"({"Id":"3f2a"})")});
+    const Engine engine(old.path());
+    for (const Error& error : {error_of([&] { engine.create("x", body); }), error_of([&] { check_gpus(engine, "all", ""); })}) {
+      EXPECT_EQ(error.code(), ErrorCode::engine);
+      EXPECT_THAT(error.context(), AllOf(HasSubstr("gpus:"), HasSubstr(version)));
+      EXPECT_THAT(error.hint(), HasSubstr("5.4"));
+    }
+    EXPECT_EQ(old.requests().size(), 1u) << "only the ping";
+  }
+  LyingEngine fresh({podman("5.4.0"), http(R"({"Id":"3f2a"})")});
+  Engine(fresh.path()).create("x", body);
+  EXPECT_THAT(fresh.requests()[1], AllOf(HasSubstr("nvidia.com/gpu=all"), HasSubstr("\"cdi\"")));
+}
+
+TEST(Engine, that_has_no_gpus_says_so_before_anything_is_made) {
+  const std::string images = http(R"([{"Id":"sha256:1"}])"), made = http(R"({"Id":"3f2a"})"), gone = "HTTP/1.1 204 No Content\r\n\r\n";
+  const std::string none = http(R"({"message":"could not select device driver \"\" with capabilities: [[gpu]]"})", "500 Internal Server Error");
+  LyingEngine lacks({kPing, images, made, none, gone});
+  const Error error = error_of([&] { check_gpus(Engine(lacks.path()), "2", ""); });
+  EXPECT_THAT(error.context(), HasSubstr("gpus: 2 was asked for, and the engine has no driver for GPUs"));
+  EXPECT_THAT(error.hint(), HasSubstr("nvidia-container-toolkit"));
+  EXPECT_THAT(lacks.requests()[4], HasSubstr("DELETE"));
+  LyingEngine has({kPing, images, made, http(R"({"message":"exec: \"/hawse/no-such-program\": no such file"})", "400 Bad Request"), gone}), empty({kPing, http("[]")});
+  EXPECT_TRUE(check_gpus(Engine(has.path()), "all", ""));
+  EXPECT_FALSE(check_gpus(Engine(empty.path()), "all", ""));
+}
+
+TEST(Engine, what_it_warns_of_is_passed_on) {
+  LyingEngine server({kPing, http(R"({"Id":"3f2a","Warnings":["Your kernel does not support swap limit capabilities","\u001b[31m",7]})")});
+  std::vector<std::string> warnings;
+  EXPECT_EQ(Engine(server.path()).create("x", {}, &warnings), "3f2a");
+  EXPECT_THAT(warnings, ::testing::ElementsAre("Your kernel does not support swap limit capabilities", "\\x1b[31m"));
+}
+
+// Its figures would be ours: this process is in no group of that container's.
+TEST(ContainerInstance, has_no_figures_of_a_group_that_is_not_its_own) {
+  const std::string id = "feedc0de", state = http(R"({"State":{"Running":true,"Pid":)" + std::to_string(::getpid()) + "}}");
+  const std::string gone = "HTTP/1.1 204 No Content\r\n\r\n";
+  std::mutex mutex;
+  std::vector<std::string> notices;
+  const auto notice = [&](const std::string& text) {
+    const std::lock_guard lock(mutex);
+    notices.push_back(text);
+  };
+  for (const bool lent : {true, false}) {
+    LyingEngine server(lent ? std::vector<std::string>{kPing, state, http("{}")} : std::vector<std::string>{kPing, http(R"({"Id":"feedc0de"})"), gone, state, http("{}")});
+    const auto engine = std::make_shared<const Engine>(server.path());
+    const auto removals = std::make_shared<Removals>(engine);
+    auto [ours, theirs] = socket_pair();
+    notices.clear();
+    std::unique_ptr<ContainerInstance> instance;
+    if (lent)  // the kernel has named its process
+      instance = std::make_unique<ContainerInstance>(engine, removals, id, ::getpid(), std::nullopt, notice, std::move(ours), false);
+    else  // the engine has, which counts in a process namespace of its own
+      instance = std::make_unique<ContainerInstance>(engine, removals, "x", json::object(), std::nullopt, notice);
+    pollfd ended{.fd = instance->ended_fd(), .events = POLLIN, .revents = 0};
+    ASSERT_EQ(::poll(&ended, 1, 60'000), 1) << "its watcher has looked";
+    EXPECT_FALSE(instance->usage().memory_bytes);
+    EXPECT_EQ(instance->limits_by(), lent ? "nothing: no control group of its own" : "engine");
+    const std::lock_guard lock(mutex);
+    EXPECT_EQ(notices.size(), lent ? 1u : 0u);
+  }
 }
 
 TEST(Engine, an_answer_without_end_is_cut_off) {

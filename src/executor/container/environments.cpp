@@ -176,6 +176,8 @@ Removal prune_environments(const Pruning& pruning) {
   std::uint64_t bytes = 0;
   for (const auto& environment : all) bytes += environment.bytes;
   Removal removal;
+  if (const unsigned left = here.engine && !pruning.dry_run ? sweep_builds(*here.engine) : 0; left > 0)
+    removal.removed.push_back(fmt::format("{} that killed builds had left in the engine", left));
   for (const auto& environment : all) {
     const bool old = pruning.older_than_s && environment.last_used_s <= std::time(nullptr) - *pruning.older_than_s;
     const bool too_much = pruning.keep_bytes && bytes > *pruning.keep_bytes;

@@ -61,7 +61,7 @@ class Connection {
     HttpResponse response;
     response.status = parser_.get().result_int();
     response.api_version = std::string(parser_.get()["Api-Version"]);
-    response.from_podman = parser_.get().find("Libpod-Api-Version") != parser_.get().end();
+    response.podman_version = std::string(parser_.get()["Libpod-Api-Version"]);
     const bool passed_on = on_bytes && response.status / 100 == 2;
     std::uint64_t total = 0;
     while (!parser_.is_done()) {

@@ -41,7 +41,7 @@ struct HttpResponse {
   unsigned status = 0;
   std::string body;
   std::string api_version;  // the header that the engine puts on every answer
-  bool from_podman = false;  // so does Podman, and with one of its own
+  std::string podman_version;  // Podman's own, "4.3.1"; empty: it is another engine
 };
 
 // `on_bytes`, where given, gets the body of a 2xx answer as it comes; any other body is returned.

@@ -19,6 +19,7 @@
 #include "base/text.hpp"
 #include "executor/container/base_image.hpp"
 #include "executor/container/one_off.hpp"
+#include "executor/container/ownership.hpp"
 #include "executor/python/file_lock.hpp"
 #include "executor/python/packages.hpp"
 
@@ -71,10 +72,10 @@ class LayerSum {  // the layers of a pull, added up
   std::map<std::string, std::pair<std::uint64_t, std::uint64_t>> layers_;
 };
 
-// The label comes first: it is how what a failed build leaves is found.
+// The labels come first: they are how what a failed build leaves is found, and what a killed one leaves (ownership.hpp).
 std::string dockerfile(const Image& base, const std::string& hash, const std::vector<std::string>& packages) {
-  return fmt::format("FROM {}\nLABEL hawse.build={}\nUSER root\nRUN apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends {} && rm -rf /var/lib/apt/lists/*\n", base.id,
-                     hash, fmt::join(packages, " "));
+  return fmt::format("FROM {}\nLABEL hawse.build={} {}=\"{}\"\nUSER root\nRUN apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends {} && rm -rf /var/lib/apt/lists/*\n", base.id,
+                     hash, kBuilderLabel, owner_labels("").at("hawse.owner"), fmt::join(packages, " "));
 }
 
 std::pair<std::string, std::string> apt_reference(const Image& base, std::vector<std::string>& packages) {
@@ -185,7 +186,7 @@ Image Images::with_apt(const Image& base, std::vector<std::string> packages, con
   if (auto image = known()) return *image;
   const std::string described = fmt::format("{} + {}", base.reference, fmt::join(packages, " "));
   try {
-    engine_.build(tar_of({{"Dockerfile", dockerfile(base, hash, packages)}}), reference, {{"hawse", "1"}, {"hawse.what", described}, {"hawse.base", base.id}}, [&](const EngineProgress& progress) {
+    engine_.build(tar_of({{"Dockerfile", dockerfile(base, hash, packages)}}), reference, {{"hawse", "1"}, {"hawse.what", described}, {"hawse.base", base.id}, {kBuilderLabel, ""}}, [&](const EngineProgress& progress) {
       if (report) report({.what = what, .unit = "", .line = strip_control(progress.text)});
     });
   } catch (const Error& error) {
@@ -222,8 +223,8 @@ ImagePython Images::python_of(const Image& image) {
   return {version, fmt::format("{}.{}", major, minor), platform_of(machine, libc, libc_minor)};
 }
 
-// The node-side library, Debian's packages and most wheels need glibc. Told by the files, before anything of the image runs.
-void Images::refuse_musl(const Image& image) {
+// The node-side library, Debian's packages, most wheels and programs that were linked here need glibc. Told by the files, before anything of the image runs.
+void Images::refuse_musl(const Image& image, const std::string& hint) {
   const std::string note = "musl:" + image.id;
   std::string answer = index_.note(note).value_or("");
   if (answer.empty()) {
@@ -234,7 +235,7 @@ void Images::refuse_musl(const Image& image) {
   }
   if (answer == "yes")
     throw Error(ErrorCode::environment, "image " + image.reference, "it is built on musl (Alpine), and nodes need an image with glibc, 2.17 or newer",
-                "take its Debian form (python:3.11-slim in place of python:3.11-alpine), or leave image: out and give python:");
+                !hint.empty() ? hint : "take its Debian form (python:3.11-slim in place of python:3.11-alpine), or leave image: out and give python:");
 }
 
 void Images::compile(const Image& image, const std::filesystem::path& packages) {

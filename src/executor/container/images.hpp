@@ -42,6 +42,8 @@ class Images {
   Image make_base(const std::string& version, const Report&);          // from Debian's packages, even where there is one already
   ImagePython python_of(const Image&);                                 // throws Error(environment) where it has no python3
   void compile(const Image&, const std::filesystem::path& packages);   // .pyc files, by the Python inside
+  // Throws Error(environment) where it is built on musl; hint: empty for that of a Python node.
+  void refuse_musl(const Image&, const std::string& hint = "");
   bool has_compiler(const Image&);
   Image with_compiler(const Image&, const Report&);                    // that image plus Debian's compiler and, where its Python is Debian's, its headers
 
@@ -52,7 +54,6 @@ class Images {
  private:
   Image named(const std::string& reference, const Report&);
   Image with_apt(const Image& base, std::vector<std::string> packages, const Report&);
-  void refuse_musl(const Image&);          // throws Error(environment)
   bool pull(const std::string& reference, const Report&);  // false: no registry answers, or it has no such image
 
   const Engine& engine_;

@@ -48,6 +48,15 @@ OneOff run_one_off(const Engine& engine, const std::string& image, const std::ve
   return result;
 }
 
+void try_start(const Engine& engine, json body) {
+  body["Labels"] = owner_labels("");
+  body["NetworkDisabled"] = true;
+  body["HostConfig"]["NetworkMode"] = "none";
+  const std::string id = engine.create("", body);
+  const Removed removed(engine, id);
+  engine.start(id);
+}
+
 bool image_has_file(const Engine& engine, const std::string& image, const std::string& path) {
   const std::string id = engine.create("", {{"Image", image}, {"Cmd", {"/nothing"}}, {"Labels", owner_labels("")}, {"HostConfig", {{"NetworkMode", "none"}}}});
   const Removed removed(engine, id);

@@ -19,6 +19,7 @@ struct OneOff {
 };
 OneOff run_one_off(const Engine&, const std::string& image, const std::vector<std::string>& command, const std::string& user, const nlohmann::json& mounts);
 
+void try_start(const Engine&, nlohmann::json body);  // makes it, starts it and removes it; throws Error where that fails
 
 bool image_has_file(const Engine&, const std::string& image, const std::string& path);  // in a container that isn't started: nothing of the image runs
 

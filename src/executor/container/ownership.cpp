@@ -29,6 +29,11 @@ unsigned remove_all(const Engine& engine, const Labels& labels, const std::funct
   return removed;
 }
 
+bool owner_is_gone(const Labels& labels, const char* name) {
+  const auto owner = labels.find(name);
+  return owner != labels.end() && !owner->second.empty() && !owner_lives(owner->second);
+}
+
 }  // namespace
 
 Labels owner_labels(const std::string& session) {
@@ -46,10 +51,22 @@ bool owner_lives(const std::string& owner) {
 }
 
 unsigned sweep_leftovers(const Engine& engine) {
-  return remove_all(engine, {{"hawse", "1"}, {"hawse.owner", ""}}, [](const ContainerSummary& container) {
-    const auto owner = container.labels.find("hawse.owner");
-    return owner != container.labels.end() && !owner_lives(owner->second);
+  return sweep_builds(engine) + remove_all(engine, {{"hawse", "1"}, {"hawse.owner", ""}}, [](const ContainerSummary& container) {
+    return owner_is_gone(container.labels, "hawse.owner");
   });
+}
+
+unsigned sweep_builds(const Engine& engine) {
+  const Labels built{{kBuilderLabel, ""}};
+  unsigned removed = remove_all(engine, built, [](const ContainerSummary& container) { return owner_is_gone(container.labels, kBuilderLabel); });
+  for (const auto& image : engine.images(built)) {
+    if (!owner_is_gone(image.labels, kBuilderLabel)) continue;
+    try {
+      if (engine.remove_image(image.id)) ++removed;
+    } catch (const Error&) {  // something is made of it
+    }
+  }
+  return removed;
 }
 
 unsigned kill_session(const Engine& engine, const std::string& session) {

@@ -14,7 +14,13 @@ Labels owner_labels(const std::string& session);
 // Whether the process of that hawse.owner label still lives. One of another PID namespace of this boot can't be seen from here: counts as alive.
 bool owner_lives(const std::string& owner);
 
-unsigned sweep_leftovers(const Engine&);                             // containers whose owner is gone; how many were removed
+// The same owner, of a build that is under way: what the engine makes in between inherits it, what comes out of it has it empty. A label of its own, since a
+// container of anybody's has its image's labels.
+inline constexpr const char* kBuilderLabel = "hawse.builder";
+
+// Containers whose owner is gone, and what builds whose owner is gone have left; how many were removed.
+unsigned sweep_leftovers(const Engine&);
+unsigned sweep_builds(const Engine&);  // the second alone
 unsigned kill_session(const Engine&, const std::string& session);    // all containers of a session; how many were removed
 
 }  // namespace hawse::executor
