@@ -207,3 +207,66 @@ def test_quiet_leaves_only_what_the_nodes_print(bench: Bench) -> None:
     assert run.returncode == 0
     assert run.stdout == "one line\n"
     assert run.stderr == "to stderr\n"
+
+
+PARTS = """
+    import time
+    class Node(hawse.Node):
+        def setup(self) -> None:
+            time.sleep(0.02)
+        def process(self, tensor: hawse.Tensor) -> None: ...
+"""
+
+
+@pytest.mark.parametrize(("more", "parts"), [
+    pytest.param({"fork": False}, {"interpreter", "import", "setup", "connect"}, id="process"),
+    pytest.param({"restart": {"on": "failure"}}, {"interpreter", "import", "fork", "setup", "connect"}, id="forked process"),
+    pytest.param({"executor": "container", "fork": False}, {"create", "start", "join", "interpreter", "import", "setup", "connect"}, id="container", marks=needs_engine),
+    pytest.param({"executor": "container", "restart": {"on": "failure"}}, {"create", "start", "interpreter", "import", "fork", "setup", "connect"}, id="forked in a container", marks=needs_engine),
+])
+def test_the_phases_of_a_start_follow_one_another(bench: Bench, more: dict[str, object], parts: set[str]) -> None:
+    bench.nodes(PARTS)
+    bench.write({"nodes": {"source": {"node": "test/source", "params": {"count": 1, "shape": [4]}}, "node": {"node": "nodes.py:Node", **more}}, "edges": ["source -> node"]})
+    phases = bench.run_ok().node("node")["phases_ms"]
+    assert set(phases) >= {"environment", "total"} | parts - {"create"}, phases
+    told = {name: ms for name, ms in phases.items() if name not in ("environment", "total")}
+    assert all(ms >= 0 for ms in told.values()) and told["setup"] > 19, told
+    assert sum(told.values()) == pytest.approx(phases["total"], abs=0.01), phases
+
+
+def test_a_start_timeout_is_told_as_it_was_given(bench: Bench) -> None:
+    bench.nodes(PARTS.replace("0.02", "60"))
+    bench.write({"nodes": {"source": {"node": "test/source", "params": {"count": 1, "shape": [4]}}, "node": {"node": "nodes.py:Node", "start_timeout": "500ms"}},
+                 "edges": ["source -> node"]})
+    (failure,) = bench.run().of("failure", "node")
+    assert failure["text"] == "did not become ready within 500 ms"
+
+
+def test_what_is_made_is_told_as_json_too(bench: Bench, tmp_path: pathlib.Path) -> None:
+    new = tmp_path / "hello"
+    assert json.loads(hawse("new", new, "--json").stdout) == {"pipeline": str(new / "pipeline.yaml"), "nodes": str(new / "nodes.py")}
+    (built,) = map(json.loads, hawse("build", new / "pipeline.yaml", "--json").stdout.splitlines())
+    assert built["node"] == "mine" and built["executor"] == "process" and built["environment"] in built["outcome"]
+    locked = [json.loads(line) for line in hawse("lock", new / "pipeline.yaml", "--json").stdout.splitlines()]
+    assert locked[-1] == {"file": str(new / "pipeline.yaml.lock"), "environments": len(locked) - 1 if "environment" in locked[0] else 0}
+    text = (new / "pipeline.yaml").read_text().replace("executor: process ", "executor: process\n    python: {packages: [no-such-package-anywhere]} ")
+    (new / "pipeline.yaml").write_text(text)
+    failed = hawse("build", new / "pipeline.yaml", "--json", env={**os.environ, "UV_OFFLINE": "1"})
+    (line,) = map(json.loads, failed.stdout.splitlines())
+    assert line["exit_code"] == failed.returncode == 4 and line["node"] == "mine" and line["error"], line
+
+
+def test_what_is_kept_warm_is_told_as_json_and_by_ps(bench: Bench) -> None:
+    bench.nodes(PARTS)
+    bench.write({"nodes": {"source": {"node": "test/source", "params": {"count": 1, "shape": [4]}}, "node": {"node": "nodes.py:Node"}}, "edges": ["source -> node"]})
+    try:
+        (kept,) = map(json.loads, hawse("warm", bench.pipeline, "-n", "2", "--json").stdout.splitlines())
+        assert kept["node"] == "node" and kept["kept"] == 2
+        assert "nodes are kept warm (hawse warm --ls)" in hawse("ps").stdout
+        both = json.loads(hawse("ps", "--json", "--warm").stdout)
+        (waits,) = [each for each in both["warm"] if each.get("pipeline") == str(bench.pipeline)]
+        assert waits["node"] == "node" and waits["waiting"] == 2 and isinstance(both["sessions"], list)
+        assert isinstance(json.loads(hawse("ps", "--json").stdout), list)
+    finally:
+        ended = hawse("warm", "--stop", bench.pipeline, "--json")
+    assert json.loads(ended.stdout) == {"ended": 2}

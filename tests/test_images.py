@@ -2,10 +2,15 @@
 """`hawse image ls` and `prune`: who uses an environment, and that nothing goes that somebody uses."""
 from __future__ import annotations
 
+import hashlib
+import io
+import json
 import os
 import pathlib
 import subprocess
+import tarfile
 import time
+import typing
 
 import pytest
 from environments import Place, make_wheel
@@ -116,3 +121,71 @@ def test_what_a_killed_build_left_in_the_engine_goes(bench: Bench, how: str) -> 
         bench.write({"nodes": manifest, "edges": ["source -> node"]})
         bench.run_ok()
     wait_for(lambda: not set(in_engine("images")) - before, "it is gone")
+
+
+# ---- images, with the real engine: small ones, made here; a state folder of their own ------------------------------------------------
+
+
+def load_image(folder: pathlib.Path, tag: str, created: str, size: int, **labels: str) -> None:
+    """An image of one file, as old as it says: `docker import` makes none but new ones."""
+    layer = io.BytesIO()
+    with tarfile.open(fileobj=layer, mode="w") as tar:
+        member = tarfile.TarInfo("content")
+        member.size = size
+        tar.addfile(member, io.BytesIO(os.urandom(size)))
+    config = {"created": created, "architecture": "amd64", "os": "linux", "config": {"Labels": {"hawse": "1", **labels}},
+              "rootfs": {"type": "layers", "diff_ids": ["sha256:" + hashlib.sha256(layer.getvalue()).hexdigest()]}, "history": [{"created": created}]}
+    files = {"config.json": json.dumps(config).encode(), "layer.tar": layer.getvalue(),
+             "manifest.json": json.dumps([{"Config": "config.json", "RepoTags": [tag], "Layers": ["layer.tar"]}]).encode()}
+    with tarfile.open(folder / "image.tar", "w") as tar:
+        for name, content in files.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            tar.addfile(member, io.BytesIO(content))
+    subprocess.run(["docker", "load", "--input", folder / "image.tar"], check=True, capture_output=True)
+
+
+OLD, OLDER = "hawse/env:test-old", "hawse/env:test-older"
+AGES = ["--older-than", "9000d"]  # older than anything else that this machine's engine may have
+
+
+@pytest.fixture
+def with_images(bench: Bench) -> typing.Iterator[Place]:
+    load_image(bench.folder, OLDER, "1981-01-01T00:00:00Z", 30_000, **{"hawse.what": "the older"})
+    load_image(bench.folder, OLD, "1995-01-01T00:00:00Z", 20_000, **{"hawse.what": "the old"})
+    yield Place(bench)
+    subprocess.run(["docker", "rm", "--force", "hawse-test-uses"], capture_output=True)
+    subprocess.run(["docker", "rmi", "--force", OLD, OLDER], capture_output=True)
+
+
+def named(place: Place) -> list[str]:
+    return [each["name"] for each in place.listed("image") if each["name"].startswith("hawse/env:test-")]
+
+
+@needs_engine
+def test_images_are_listed_with_what_they_are_and_removed_by_their_first_letters(with_images: Place) -> None:
+    (older,) = [each for each in with_images.listed("image") if each["name"] == OLDER]
+    assert older["what"] == "the older" and older["bytes"] >= 30_000 and older["created_s"] == older["last_used_s"] == 347155200 and older["used_by"] == []
+    shown = next(line for line in with_images.ok("image", "ls").splitlines() if OLDER in line)
+    assert "the older" in shown and "days ago" in shown
+    done = json.loads(with_images.ok("image", "rm", "test-older", "--json"))
+    assert done["removed"] == [f"image {OLDER}: the older"] and done["kept"] == [] and done["freed_bytes"] == older["bytes"]
+    assert named(with_images) == [OLD]
+    assert subprocess.run(["docker", "image", "inspect", OLDER], capture_output=True).returncode != 0
+    assert f"removed image {OLD}: the old" in with_images.ok("image", "rm", OLD)
+    refused = with_images.hawse("image", "rm", OLD)
+    assert refused.returncode == 2 and "none has a key that begins with" in refused.stderr
+
+
+@needs_engine
+def test_prune_takes_old_images_and_keeps_what_somebodys_container_needs(with_images: Place) -> None:
+    made = subprocess.run(["docker", "create", "--name", "hawse-test-uses", OLDER, "true"], capture_output=True, text=True)  # not ours, and not running
+    assert made.returncode == 0, made.stderr
+    plan = json.loads(with_images.ok("image", "prune", *AGES, "--dry-run", "--json"))
+    assert plan["removed"] == [f"image {OLDER}: the older", f"image {OLD}: the old"] and plan["dry_run"] is True
+    assert sorted(named(with_images)) == [OLD, OLDER], "nothing is removed"
+    told = with_images.ok("image", "prune", *AGES)
+    assert f"removed image {OLD}: the old" in told and f"kept image {OLDER}: the older: " in told and "1 removed" in told
+    assert named(with_images) == [OLDER]
+    subprocess.run(["docker", "rm", "hawse-test-uses"], check=True, capture_output=True)
+    assert "1 removed" in with_images.ok("image", "prune", *AGES) and named(with_images) == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import threading
 import typing
@@ -200,3 +201,21 @@ def test_what_cannot_be_replaced_is_said(sight: Sight) -> None:
         done = sight("replace", *arguments)
         assert done.returncode == 2 and words in done.stderr, done.stderr
     sight.stop(process)
+
+
+def test_with_watch_a_changed_program_is_replaced(sight: Sight) -> None:
+    program, next_one = sight.bench.folder / "passes", sight.bench.folder / "passes.new"
+
+    def build() -> None:
+        shutil.copy(HAWSE.parent / "lib/hawse/bench/bench-node", next_one)
+        next_one.replace(program)  # as a linker does it: the old one may still run
+
+    build()
+    nodes = {"source": {"node": "test/source", "params": {"count": 0, "rate_hz": 500, "shape": [10]}}, "passes": {"node": "./passes"}, "sink": {"node": "test/sink", "params": {"verify": True}}}
+    process = sight.start(nodes, ["source -> passes -> sink"], "--watch")
+    before = sight.top()[0]["passes"]["where"]
+    build()
+    sight.wait_until(lambda: sight.top()[0]["passes"]["where"] not in ("", before) and sight.top()[0]["passes"]["state"] == "running", process)
+    assert any("passes has changed" in line["text"] for line in sight.logs("--node", "passes"))
+    run = sight.stop(process)
+    assert not run.of("failure") and run.edge("passes", "sink")["received"] == run.edge("source", "passes")["frames"] - run.edge("source", "passes")["given_again"]

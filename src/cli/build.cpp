@@ -14,14 +14,15 @@ void add_build(CLI::App& app, Result& result) {
   command->footer("Examples:\n  hawse build captions.yaml\n  hawse build captions.yaml --locked\n  hawse build captions.yaml --executor speech=process");
   auto options = std::make_shared<PipelineOptions>(*command);
   struct Flags {
-    bool quiet = false, locked = false;
+    Show show;
+    bool locked = false;
   };
   auto flags = std::make_shared<Flags>();
-  command->add_flag("-q,--quiet", flags->quiet, "No progress");
+  flags->show.add_to(*command);
   command->add_flag("--locked", flags->locked, "Exactly what the lock file says (hawse lock)");
   command->callback([options, flags, &result] {
     auto pipeline = options->load();
-    result.exit_code = make_environments(pipeline, flags->locked, flags->quiet);
+    result.exit_code = make_environments(pipeline, flags->locked, flags->show);
   });
 }
 

@@ -12,26 +12,39 @@
 
 #include "base/exit_codes.hpp"
 #include "cli/progress.hpp"
+#include "cli/sessions.hpp"
 #include "executor/lock/lock.hpp"
 
 namespace hawse::cli {
 namespace {
 
+using nlohmann::json;
+
 struct Outcome {
-  std::string node, error, hint;
+  std::string node, text, error, hint;
+  json more;
   int exit_code = kOk;
 };
 
+void print_json(const pipeline::Node& node, const Outcome& outcome) {
+  json line = outcome.exit_code == kOk ? outcome.more : json{{"error", outcome.error}, {"hint", outcome.hint}, {"exit_code", outcome.exit_code}};
+  line["node"] = node.id;
+  line["executor"] = pipeline::to_string(node.executor);
+  if (outcome.exit_code == kOk) line["outcome"] = outcome.text;
+  fmt::print("{}\n", to_line(line));
+}
+
 Outcome attempt(const pipeline::Node& node, const NodeWork& work, ProgressDisplay& display) {
   try {
-    display.finish(node.id, work(node, display.report_for(node.id)));
-    return {node.id, "", "", kOk};
+    NodeOutcome done = work(node, display.report_for(node.id));
+    display.finish(node.id, done.text);
+    return {.node = node.id, .text = std::move(done.text), .error = "", .hint = "", .more = std::move(done.more)};
   } catch (const Error& error) {
     display.finish(node.id, "");
-    return {node.id, fmt::format("{}: {}", error.operation(), error.context()), error.hint(), exit_code(error.code())};
+    return {.node = node.id, .text = "", .error = fmt::format("{}: {}", error.operation(), error.context()), .hint = error.hint(), .more = {}, .exit_code = exit_code(error.code())};
   } catch (const std::exception& error) {
     display.finish(node.id, "");
-    return {node.id, error.what(), "", kInternal};
+    return {.node = node.id, .text = "", .error = error.what(), .hint = "", .more = {}, .exit_code = kInternal};
   }
 }
 
@@ -43,11 +56,16 @@ OnRequest::OnRequest()
         interrupt->now();
       }) {}
 
+void Show::add_to(CLI::App& command) {
+  command.add_flag("-q,--quiet", quiet, "No progress");
+  command.add_flag("--json", json, "A line of JSON for each node, and no progress");
+}
+
 // All at once: they wait for downloads and for the engine more than for the CPU, and equal ones wait for each other in the executor.
-int for_each_environment(const pipeline::Pipeline& pipeline, bool quiet, const OnRequest& request, const NodeWork& work) {
+int for_each_environment(const pipeline::Pipeline& pipeline, Show show, const OnRequest& request, const NodeWork& work) {
   std::vector<Outcome> outcomes(pipeline.nodes.size());
   {
-    ProgressDisplay display(ProgressDisplay::mode_for(2, quiet));
+    ProgressDisplay display(ProgressDisplay::mode_for(2, show.quiet || show.json));
     std::vector<std::jthread> threads;
     for (std::size_t i = 0; i < pipeline.nodes.size(); ++i) {
       if (pipeline.nodes[i].executor == pipeline::ExecutorKind::thread) continue;
@@ -55,6 +73,9 @@ int for_each_environment(const pipeline::Pipeline& pipeline, bool quiet, const O
     }
   }
   request.making.interrupt->check("make environments");
+  if (show.json)
+    for (std::size_t i = 0; i < outcomes.size(); ++i)
+      if (pipeline.nodes[i].executor != pipeline::ExecutorKind::thread) print_json(pipeline.nodes[i], outcomes[i]);
   int first = kOk;
   for (const auto& outcome : outcomes) {
     if (outcome.exit_code == kOk) continue;
@@ -65,7 +86,7 @@ int for_each_environment(const pipeline::Pipeline& pipeline, bool quiet, const O
   return first;
 }
 
-int make_environments(pipeline::Pipeline& pipeline, bool locked, bool quiet) {
+int make_environments(pipeline::Pipeline& pipeline, bool locked, Show show) {
   std::optional<executor::LockFile> lock;
   if (locked) {
     lock = executor::read_lock(pipeline);
@@ -74,15 +95,18 @@ int make_environments(pipeline::Pipeline& pipeline, bool locked, bool quiet) {
   const OnRequest request;
   const auto processes = executor::make_process_executor(request.making);
   const auto containers = executor::make_container_executor(request.making);
-  return for_each_environment(pipeline, quiet, request, [&](const pipeline::Node& node, const executor::Report& report) {
+  return for_each_environment(pipeline, show, request, [&](const pipeline::Node& node, const executor::Report& report) -> NodeOutcome {
     auto& executor = node.executor == pipeline::ExecutorKind::process ? *processes : *containers;
     const auto prepared = executor.prepare(node, report);
     const auto id = prepared.image.substr(0, std::string("sha256:").size() + 12);
     const std::string summary = id.empty() ? prepared.summary : fmt::format("{}, image {}", prepared.summary, id);
-    if (!lock || !executor::has_environment(node)) return summary;
+    json more = {{"environment", prepared.summary}};
+    if (!prepared.image.empty()) more["image"] = prepared.image;
+    if (!lock || !executor::has_environment(node)) return {summary, more};
     const auto& wanted = lock->nodes.at(node.id);
     executor::verify(node, wanted, prepared);
-    return fmt::format("{}, environment {} as locked", summary, wanted.environment);
+    more["locked"] = wanted.environment;
+    return {fmt::format("{}, environment {} as locked", summary, wanted.environment), more};
   });
 }
 

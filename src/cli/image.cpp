@@ -18,6 +18,7 @@
 #include "cli/commands.hpp"
 #include "cli/environments.hpp"
 #include "cli/progress.hpp"
+#include "cli/sessions.hpp"
 #include "cli/table.hpp"
 #include "executor/container/environments.hpp"
 
@@ -59,7 +60,10 @@ void print_json(const std::vector<executor::ListedEnvironment>& environments) {
   fmt::print("{}\n", all.dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
 }
 
-void print(const executor::Removal& removal, bool dry_run = false) {
+void print(const executor::Removal& removal, bool as_json, bool dry_run = false) {
+  if (as_json)
+    return fmt::print("{}\n", to_line({{"removed", removal.removed}, {"kept", removal.kept}, {"freed_bytes", removal.freed_bytes}, {"dry_run", dry_run}}));
+
   for (const auto& each : removal.removed) fmt::print("{} {}\n", dry_run ? "would remove" : "removed", strip_control(each));
   for (const auto& each : removal.kept) fmt::print("{} {}\n", dry_run ? "would keep" : "kept", strip_control(each));
   fmt::print("{} {}, {} freed\n", removal.removed.size(), dry_run ? "would be removed" : "removed", format_bytes(removal.freed_bytes));
@@ -78,8 +82,10 @@ void add_rm(CLI::App& image) {
   command->footer("Example:\n  hawse image rm hawse/python:3.9");
   auto names = std::make_shared<std::vector<std::string>>();
   command->add_option("name", *names, "What to remove")->required()->type_name("NAME");
-  command->callback([names] {
-    for (const auto& name : *names) print(executor::remove_environments(name));
+  auto as_json = std::make_shared<bool>(false);
+  command->add_flag("--json", *as_json, "A line of JSON for each NAME");
+  command->callback([names, as_json] {
+    for (const auto& name : *names) print(executor::remove_environments(name), *as_json);
   });
 }
 
@@ -90,6 +96,7 @@ void add_prune(CLI::App& image) {
                   "  hawse image prune --older-than 0s --bases   everything that no running session uses");
   struct Options {
     std::string older_than, keep;
+    bool json = false;
     executor::Pruning pruning;
   };
   auto options = std::make_shared<Options>();
@@ -97,6 +104,7 @@ void add_prune(CLI::App& image) {
   command->add_option("--keep", options->keep, "Until the rest takes no more than this, the longest unused first, as in 5GiB")->type_name("SIZE");
   command->add_flag("--bases", options->pruning.bases, "Base images, too");
   command->add_flag("--dry-run", options->pruning.dry_run, "Only say what would be removed");
+  command->add_flag("--json", options->json, "As JSON");
   command->callback([options] {
     executor::Pruning& pruning = options->pruning;
     if (options->older_than.empty() && options->keep.empty()) options->older_than = "30d";
@@ -109,7 +117,7 @@ void add_prune(CLI::App& image) {
       pruning.keep_bytes = parse_bytes(options->keep);
       if (!pruning.keep_bytes) throw Error(ErrorCode::usage, "--keep", fmt::format("'{}' is no size", options->keep), "write 5GiB or 500MB");
     }
-    print(executor::prune_environments(pruning), pruning.dry_run);
+    print(executor::prune_environments(pruning), options->json, pruning.dry_run);
   });
 }
 
@@ -118,11 +126,14 @@ void add_base(CLI::App& image) {
   command->footer("Example:\n  hawse image base --python 3.9");
   auto version = std::make_shared<std::string>();
   command->add_option("--python", *version, "Python version: Debian has 3.9 (bullseye), 3.11 (bookworm) and 3.13 (trixie)")->required()->type_name("VERSION");
-  command->callback([version] {
-    ProgressDisplay display(ProgressDisplay::mode_for(2, false));
+  auto as_json = std::make_shared<bool>(false);
+  command->add_flag("--json", *as_json, "Say what was made as JSON, and no progress");
+  command->callback([version, as_json] {
+    ProgressDisplay display(ProgressDisplay::mode_for(2, *as_json));
     const OnRequest request;
     const auto name = executor::make_base(*version, display.report_for("base"), request.making);
     display.finish("base", fmt::format("made {}", name));
+    if (*as_json) fmt::print("{}\n", to_line({{"made", name}}));
   });
 }
 

@@ -11,28 +11,30 @@
 #include "cli/commands.hpp"
 #include "cli/environments.hpp"
 #include "cli/pipeline_options.hpp"
+#include "cli/sessions.hpp"
 #include "executor/lock/lock.hpp"
 
 namespace hawse::cli {
 namespace {
 
 // Nothing is written unless every node could be locked.
-int lock(const pipeline::Pipeline& pipeline, bool quiet) {
+int lock(const pipeline::Pipeline& pipeline, Show show) {
   executor::LockFile made{.uv = executor::version_of_uv(), .nodes = {}};
   std::mutex mutex;
   const OnRequest request;
-  const int code = for_each_environment(pipeline, quiet, request, [&](const pipeline::Node& node, const executor::Report& report) {
+  const int code = for_each_environment(pipeline, show, request, [&](const pipeline::Node& node, const executor::Report& report) -> NodeOutcome {
     if (!executor::has_environment(node)) return std::string();
     auto locked = executor::lock_node(node, report, request.making);
-    const std::string summary = "environment " + locked.environment;
+    NodeOutcome done("environment " + locked.environment, {{"environment", locked.environment}});
     const std::lock_guard guard(mutex);
     made.nodes[node.id] = std::move(locked);
-    return summary;
+    return done;
   });
   if (code != 0) return code;
   const auto file = executor::lock_path(pipeline);
   write_file(file, executor::to_text(made));
-  if (!quiet) fmt::print("{}: {} {}\n", file.string(), made.nodes.size(), made.nodes.size() == 1 ? "environment" : "environments");
+  if (show.json) fmt::print("{}\n", to_line({{"file", file.string()}, {"environments", made.nodes.size()}}));
+  else if (!show.quiet) fmt::print("{}: {} {}\n", file.string(), made.nodes.size(), made.nodes.size() == 1 ? "environment" : "environments");
   return 0;
 }
 
@@ -42,9 +44,9 @@ void add_lock(CLI::App& app, Result& result) {
   auto* command = app.add_subcommand("lock", "Fix every version and hash of a pipeline's environments in a file beside it");
   command->footer("Examples:\n  hawse lock captions.yaml             writes captions.yaml.lock\n  hawse run captions.yaml --locked     runs with exactly that");
   auto options = std::make_shared<PipelineOptions>(*command);
-  auto quiet = std::make_shared<bool>(false);
-  command->add_flag("-q,--quiet", *quiet, "No progress");
-  command->callback([options, quiet, &result] { result.exit_code = lock(options->load(), *quiet); });
+  auto show = std::make_shared<Show>();
+  show->add_to(*command);
+  command->callback([options, show, &result] { result.exit_code = lock(options->load(), *show); });
 }
 
 }  // namespace hawse::cli

@@ -12,6 +12,7 @@
 #include "base/error.hpp"
 #include "base/files.hpp"
 #include "cli/commands.hpp"
+#include "cli/sessions.hpp"
 
 namespace hawse::cli {
 namespace {
@@ -62,7 +63,7 @@ void check_name(const std::string& name) {
   throw Error(ErrorCode::usage, "new", fmt::format("'{}' cannot be a pipeline's name", name), "use small letters, digits, - and _");
 }
 
-void make(const std::filesystem::path& folder) {
+void make(const std::filesystem::path& folder, bool as_json) {
   const auto name = folder.filename().string();
   check_name(name);
   if (std::filesystem::exists(folder)) {
@@ -73,6 +74,7 @@ void make(const std::filesystem::path& folder) {
   if (failure) throw Error(ErrorCode::usage, "new", fmt::format("cannot make {}: {}", folder.string(), failure.message()));
   write_file(folder / "pipeline.yaml", fmt::format(fmt::runtime(kManifest), fmt::arg("name", name)));
   write_file(folder / "nodes.py", kNodes);
+  if (as_json) return fmt::print("{}\n", to_line({{"pipeline", (folder / "pipeline.yaml").string()}, {"nodes", (folder / "nodes.py").string()}}));
   fmt::print("made {0}/pipeline.yaml and {0}/nodes.py\nrun it:   hawse run {0}/pipeline.yaml\nthen edit {0}/nodes.py\n", folder.string());
 }
 
@@ -83,7 +85,9 @@ void add_new(CLI::App& app, Result&) {
   command->footer("Example:\n  hawse new hello && hawse run hello/pipeline.yaml");
   auto folder = std::make_shared<std::string>();
   command->add_option("name", *folder, "The folder to make; its last part names the pipeline")->required()->type_name("NAME");
-  command->callback([folder] { make(std::filesystem::path(*folder).lexically_normal()); });
+  auto as_json = std::make_shared<bool>(false);
+  command->add_flag("--json", *as_json, "Say what was made as JSON");
+  command->callback([folder, as_json] { make(std::filesystem::path(*folder).lexically_normal(), *as_json); });
 }
 
 }  // namespace hawse::cli

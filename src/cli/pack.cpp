@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// `hawse pack`: makes an image of each Python node that runs in a container, with everything in it, and a manifest that names these images by their ids.
+// `hawse pack`: makes an image of each Python node that runs in a container, with everything in it, and a manifest that names these images by the digests that a
+// registry has them under, or by their ids.
 // That manifest runs as it stands, also where the nodes' code and packages are gone from the host.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -13,6 +15,7 @@
 #include "cli/commands.hpp"
 #include "cli/environments.hpp"
 #include "cli/pipeline_options.hpp"
+#include "cli/sessions.hpp"
 #include "executor/container/pack.hpp"
 #include "pipeline/findings.hpp"
 #include "pipeline/value.hpp"
@@ -26,7 +29,8 @@ using pipeline::Value;
 
 struct Options {
   std::string out, tag;
-  bool quiet = false, locked = false;
+  Show show;
+  bool locked = false;
 };
 
 // A number stays as it was written where that matters: Python 3.10 is text.
@@ -97,39 +101,44 @@ std::string packed_manifest(const pipeline::Pipeline& pipeline, const std::map<s
 }
 
 int pack(pipeline::Pipeline pipeline, const Options& options) {
-  if (const int code = make_environments(pipeline, options.locked, options.quiet); code != 0) return code;
+  if (const int code = make_environments(pipeline, options.locked, {.quiet = options.show.quiet || options.show.json}); code != 0) return code;
   std::map<std::string, executor::PackedNode> packed;
   std::mutex mutex;
   const OnRequest request;
-  const int code = for_each_environment(pipeline, options.quiet, request, [&](const pipeline::Node& node, const executor::Report& report) {
+  const int code = for_each_environment(pipeline, options.show, request, [&](const pipeline::Node& node, const executor::Report& report) -> NodeOutcome {
     if (!executor::can_be_packed(node)) return std::string("not packed: only Python nodes in containers are");
     const std::string tag = (options.tag.empty() ? "hawse/pack:" + pipeline.name : options.tag) + "-" + node.id;
     auto one = executor::pack_node(node, tag, report, request.making);
-    const std::string summary = fmt::format("{} ({})", tag, one.image.substr(0, std::string("sha256:").size() + 12));
+    NodeOutcome done(fmt::format("{} ({})", tag, one.image.substr(0, one.image.find("sha256:") + std::string("sha256:").size() + 12)), {{"image", one.image}, {"tag", tag}, {"bytes", one.bytes}});
     const std::lock_guard guard(mutex);
     packed[node.id] = std::move(one);
-    return summary;
+    return done;
   });
   if (code != 0) return code;
   if (packed.empty())
     throw Error(ErrorCode::usage, "pack " + pipeline.file.string(), "it has no Python node that runs in a container", "executor: container, or --executor container");
   const std::filesystem::path out = options.out.empty() ? pipeline.file.parent_path() / (pipeline.file.stem().string() + ".packed.json") : std::filesystem::path(options.out);
   write_file(out, packed_manifest(pipeline, packed));
-  if (!options.quiet) fmt::print("{}\n", out.string());
+  if (options.show.json) fmt::print("{}\n", to_line({{"manifest", out.string()}}));
+  else if (!options.show.quiet) fmt::print("{}\n", out.string());
+  const bool local = std::ranges::any_of(packed, [](const auto& each) { return each.second.image.starts_with("sha256:"); });
+  if (local && !options.show.quiet && !options.show.json)
+    fmt::print("it names images by ids that only this machine's engine knows. For other machines: docker push them (--tag REGISTRY/NAME:TAG) and pack again, so that it names what the registry "
+               "has; or docker save and docker load, which keep the ids\n");
   return 0;
 }
 
 }  // namespace
 
 void add_pack(CLI::App& app, Result& result) {
-  auto* command = app.add_subcommand("pack", "Make images with everything in them, and a manifest that names them by their ids");
+  auto* command = app.add_subcommand("pack", "Make images with everything in them, and a manifest that names them by their digests");
   command->footer("Examples:\n  hawse pack captions.yaml                       writes captions.packed.json\n  hawse pack captions.yaml --locked --tag registry.example/captions:1.4");
   auto pipeline = std::make_shared<PipelineOptions>(*command);
   auto options = std::make_shared<Options>();
   command->add_option("-o,--output", options->out, "The manifest to write (beside the pipeline unless given; paths in it are relative to it)")->type_name("FILE");
   command->add_option("--tag", options->tag, "Names of the images: a node's gets '-' and its id behind it (hawse/pack:PIPELINE unless given)")->type_name("NAME:TAG");
   command->add_flag("--locked", options->locked, "Exactly what the lock file says (hawse lock)");
-  command->add_flag("-q,--quiet", options->quiet, "No progress");
+  options->show.add_to(*command);
   command->callback([pipeline, options, &result] { result.exit_code = pack(pipeline->load(), *options); });
 }
 

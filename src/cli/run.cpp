@@ -110,7 +110,7 @@ class Narrator {
   }
   static std::string phases(const json& phases) {
     std::string text;
-    for (const char* name : {"environment", "create", "start", "interpreter", "import", "fork", "setup", "total"})
+    for (const char* name : {"environment", "create", "start", "join", "interpreter", "import", "fork", "setup", "connect", "total"})
       if (phases.contains(name)) text += fmt::format("{}{} {:.0f}", text.empty() ? " (ms: " : ", ", name, phases[name].get<double>());
     return text.empty() ? "" : text + ")";
   }
@@ -143,7 +143,7 @@ struct Options {
 void run(const Options& options, Result& result) {
   pipeline::Pipeline pipeline = options.pipeline->load();
   if (options.locked)
-    if (const int code = make_environments(pipeline, true, options.json || options.quiet); code != kOk) {
+    if (const int code = make_environments(pipeline, true, {.quiet = options.json || options.quiet}); code != kOk) {
       result.exit_code = code;
       return;
     }
@@ -197,7 +197,7 @@ void add_run(CLI::App& app, Result& result) {
   command->add_flag("--json", options->json, "Print one JSON event a line (docs/events.md)");
   command->add_flag("-q,--quiet", options->quiet, "Only failures, and what the nodes themselves print");
   command->add_flag("--locked", options->locked, "In exactly the environments of the lock file (hawse lock)");
-  command->add_flag("--watch", options->watch, "Replace a node whenever its Python file changes, without losing a frame");
+  command->add_flag("--watch", options->watch, "Replace a node whenever its Python files or its program change, without losing a frame");
   command->add_option("--log-level", options->log_level, "Lowest level of the nodes' own log lines")
       ->check(CLI::IsMember({"debug", "info", "warning", "error"}))
       ->capture_default_str();

@@ -24,7 +24,8 @@ namespace {
 using nlohmann::json;
 
 struct Flags {
-  bool list = false, stop = false, as_json = false, quiet = false;
+  bool list = false, stop = false;
+  Show show;
   unsigned count = 0;
   std::string stopped;
 };
@@ -45,15 +46,16 @@ int keep(const pipeline::Pipeline& pipeline, const Flags& flags) {
   for (const auto& node : pipeline.nodes) any = any || why_not(node).empty();
   if (!any)
     throw Error(ErrorCode::usage, "keep " + pipeline.name + " warm", "it has no Python node that could be forked", "fork: false and share: true are what is in the way");
-  return for_each_environment(pipeline, flags.quiet, request, [&](const pipeline::Node& node, const executor::Report& report) -> std::string {
-    if (const std::string why = why_not(node); !why.empty()) return "not kept warm (" + why + ")";
+  return for_each_environment(pipeline, flags.show, request, [&](const pipeline::Node& node, const executor::Report& report) -> NodeOutcome {
+    if (const std::string why = why_not(node); !why.empty()) return {"not kept warm (" + why + ")", {{"kept", 0}}};
     const bool contained = node.executor == pipeline::ExecutorKind::container;
     const auto prepared = (contained ? containers : processes)->prepare(node, report);
     const unsigned count = flags.count > 0 ? flags.count : std::max(node.pool, 1u);
     const auto begun = std::chrono::steady_clock::now();
     executor::keep_warm(node, contained ? executor::container_recipe(node, prepared) : executor::process_recipe(node, prepared), count, true, request.making.interrupt.get());
     const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - begun).count();
-    return fmt::format("{} {}{} started and waiting, {} ms ({})", count, contained ? "container" : "process", count == 1 ? "" : contained ? "s" : "es", ms, prepared.summary);
+    return {fmt::format("{} {}{} started and waiting, {} ms ({})", count, contained ? "container" : "process", count == 1 ? "" : contained ? "s" : "es", ms, prepared.summary),
+            {{"kept", count}, {"took_ms", ms}, {"environment", prepared.summary}}};
   });
 }
 
@@ -83,8 +85,9 @@ void list(bool as_json) {
   fmt::print("{}", align(rows, {false, false, false, false}));
 }
 
-void stop(const std::string& pipeline) {
+void stop(const std::string& pipeline, bool as_json) {
   const unsigned gone = executor::stop_warm(pipeline.empty() ? std::filesystem::path() : std::filesystem::absolute(pipeline).lexically_normal());
+  if (as_json) return fmt::print("{}\n", to_line({{"ended", gone}}));
   fmt::print("{} that waited {} ended; what a session has stays until it ends\n", gone, gone == 1 ? "is" : "are");
 }
 
@@ -101,11 +104,10 @@ void add_warm(CLI::App& app, Result& result) {
   command->add_option("-n,--count", flags->count, "How many for each node; default: what pool: says, or 1")->check(CLI::Range(1, 64))->type_name("N");
   command->add_flag("--ls", flags->list, "Show what is kept warm");
   command->add_flag("--stop", flags->stop, "Keep nothing warm any more: of PIPELINE, or of all");
-  command->add_flag("--json", flags->as_json, "With --ls: as JSON");
-  command->add_flag("-q,--quiet", flags->quiet, "No progress");
+  flags->show.add_to(*command);
   command->callback([options, flags, &result] {
-    if (flags->list) return list(flags->as_json);
-    if (flags->stop) return stop(options->file());
+    if (flags->list) return list(flags->show.json);
+    if (flags->stop) return stop(options->file(), flags->show.json);
     if (options->file().empty())
       throw Error(ErrorCode::usage, "keep nodes warm", "of which pipeline?", "hawse warm PIPELINE; --ls shows what is kept");
     result.exit_code = keep(options->load(), *flags);

@@ -196,6 +196,16 @@ TEST(Load, packages_follow_a_node_from_its_container_to_a_process) {
   EXPECT_THAT(node.note, HasSubstr("Debian packages libgl1"));
 }
 
+TEST(Load, what_an_executor_cannot_heed_is_said) {
+  const std::string closed = "container: {network: bridge, gpus: all, user: '0:0'}, share: true, limits: {memory: 64MiB, shm: 1MiB, file: 1MiB}";
+  EXPECT_EQ(load_node("nodes.py:Open", closed).note,
+            "as a process it runs without what container: says about network bridge; gpus all; user 0:0, and without limits: shm, share");
+  EXPECT_EQ(load_node("nodes.py:Open", closed + ", executor: container").note, "");
+  EXPECT_EQ(load_node("nodes.py:Open", "limits: {memory: 64MiB, file: 1MiB}").note, "");
+  EXPECT_EQ(load_node("test/sink", "limits: {memory: 64MiB, cpus: 1, pids: 4, file: 1MiB, arena: 1MiB}").note,
+            "as a thread it runs without limits: memory, limits: cpus, limits: pids, limits: file");
+}
+
 TEST(Load, packages_and_the_version_follow_a_node_from_a_process_to_a_container) {
   const Node node = load_node("nodes.py:Open", "executor: container, python: {version: '3.12', packages: [numpy]}");
   EXPECT_THAT(node.packages, ElementsAre("numpy"));

@@ -141,16 +141,33 @@ void take_along(Node* node, bool has_container, bool has_python) {
     return;
   }
   node->packages = has_python || !has_container ? node->python.packages : node->container.packages;
-  if (!has_container || node->kind == NodeKind::stock) return;
-  std::vector<std::string> aside;
-  if (!node->container.python.empty() && node->python.version.empty())
-    aside.push_back("Python " + node->container.python + " (it gets the host's; python: {version: ...} chooses another)");
-  if (!node->container.image.empty()) aside.push_back("image " + node->container.image);
-  if (!node->container.apt.empty()) aside.push_back("Debian packages " + join(node->container.apt));
-  if (!node->container.mounts.empty()) aside.push_back("mounts");
-  if (node->share) aside.push_back("sharing one");
-  if (!aside.empty())
-    node->note = "as a " + std::string(to_string(node->executor)) + " it runs without what container: says about " + join(aside, "; ");
+}
+
+// What the manifest says and the executor in force can't heed.
+std::string left_aside(const Node& node) {
+  if (node.executor == ExecutorKind::container) return "";
+  const ContainerOptions& container = node.container;
+  const ContainerOptions plain;
+  std::vector<std::string> aside, keys;
+  if (node.kind != NodeKind::stock && !container.python.empty() && node.python.version.empty())
+    aside.push_back("Python " + container.python + " (it gets the host's; python: {version: ...} chooses another)");
+  if (!container.image.empty()) aside.push_back("image " + container.image);
+  if (!container.apt.empty()) aside.push_back("Debian packages " + join(container.apt));
+  if (!container.mounts.empty()) aside.push_back("mounts");
+  if (container.network != plain.network) aside.push_back("network " + container.network);
+  if (!container.gpus.empty()) aside.push_back("gpus " + container.gpus);
+  if (container.user != plain.user) aside.push_back("user " + container.user);
+
+  const bool thread = node.executor == ExecutorKind::thread;
+  const Limits& limits = node.limits;
+  for (const auto& [key, given] : {std::pair{"memory", limits.memory_bytes.has_value()}, std::pair{"cpus", limits.cpus.has_value()}, std::pair{"pids", limits.pids.has_value()},
+                                   std::pair{"file", limits.file_bytes.has_value()}})
+    if (given && thread) keys.push_back(std::string("limits: ") + key);
+  if (limits.shm_bytes) keys.push_back("limits: shm");
+  if (node.share) keys.push_back("share");
+  if (aside.empty() && keys.empty()) return "";
+  return "as a " + std::string(to_string(node.executor)) + " it runs without " + (aside.empty() ? "" : "what container: says about " + join(aside, "; ")) +
+         (aside.empty() || keys.empty() ? "" : ", and without ") + join(keys);
 }
 
 Node read_node(const Value::Entry& entry, Context& context) {
@@ -192,6 +209,7 @@ Node read_node(const Value::Entry& entry, Context& context) {
   if (known && node.kind == NodeKind::stock && fields.find("python"))
     context.findings.add(fields.at("python"), where + " is a stock node, written in C++: python: has no meaning for it", "remove it");
   take_along(&node, fields.find("container") != nullptr, fields.find("python") != nullptr);
+  node.note = left_aside(node);
   return node;
 }
 

@@ -149,7 +149,7 @@ struct Node {
   std::string stock;                              // kind stock
   std::filesystem::path source_file;              // python from a file, or the program; absolute
   std::string module, class_name;                 // python
-  std::vector<std::filesystem::path> code_files;  // python from a file: that file and the sibling modules that it imports
+  std::vector<std::filesystem::path> code_files;  // python from a file: that file and the sibling modules that it imports; a program: itself; a module of a package: not known
   Signature signature;
   json params = json::object();  // checked, defaults not filled in
   ExecutorKind executor = ExecutorKind::thread;

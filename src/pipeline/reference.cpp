@@ -85,6 +85,7 @@ bool resolve_program(const Value& value, Node* node, Context& context) {
   }
   try {
     node->signature = context.around.read_program(node->source_file).value_or(open_signature());
+    node->code_files = {node->source_file};
     return true;
   } catch (const Error& error) {
     context.findings.add(value.at, "the signature in '" + shortened(value.text) + "' can't be used: " + error.context());

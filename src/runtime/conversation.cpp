@@ -12,7 +12,7 @@
 namespace hawse::runtime {
 namespace {
 
-double ms_since(std::int64_t from_ns) { return static_cast<double>(plane::monotonic_ns() - from_ns) / 1e6; }
+double ms_between(std::int64_t from_ns, std::int64_t to_ns) { return static_cast<double>(to_ns - from_ns) / 1e6; }
 
 }  // namespace
 
@@ -84,13 +84,6 @@ void Session::on_hello(NodeRun& node, const json& message) {
   node.language = strip_control(message["language"].get<std::string>());
   node.hello_ns = plane::monotonic_ns();
   if (node.started_watch) on_started(node);  // said before the hello, on another socket
-  if (node.launched_ns != 0) {
-    const bool forked = node.phases.contains("interpreter");  // before the fork: the zygote's, as far as this node waited for it
-    double waited_ms = 0;
-    if (forked)
-      for (const auto& [name, ms] : node.phases.items()) waited_ms += ms.get<double>();
-    node.phases[forked ? "fork" : "interpreter"] = ms_since(node.launched_ns) - waited_ms;
-  }
   configure(node);
 }
 
@@ -144,18 +137,43 @@ void Session::on_ready(NodeRun& node, const json& message) {
   node.life.sign_ns = node.ready_ns;
   if (node.spec != nullptr) watch_for_hangs(node, node.spec->hang_timeout_ns / 2);
   if (const auto phases = message.find("phases"); phases != message.end()) {
-    for (const char* name : {"import", "setup"})
-      if (const auto ns = phases->find(std::string(name) + "_ns"); ns != phases->end() && ns->is_number())
-        node.phases[name] = node.phases.value(name, 0.0) + ns->get<double>() / 1e6;
+    for (const auto& [name, ms] : {std::pair("import_ns", &node.import_ms), std::pair("setup_ns", &node.setup_ms)})
+      if (const auto ns = phases->find(name); ns != phases->end() && ns->is_number()) *ms = ns->get<double>() / 1e6;
   }
-  if (node.launched_ns != 0) node.phases["total"] = ms_since(node.launched_ns);
-  if (node.attempt == 1) node.phases["environment"] = static_cast<double>(node.prepared.took_ns) / 1e6;  // before the launch
+  tell_phases(node);
   set_state(node, State::ready);
   if (!started_) return check_ready();
   set_state(node, State::running);
   send(node, {{"type", "start"}});
   if (stopping_) send(node, {{"type", "stop"}});
   replaced(node);
+}
+
+// One after the other, so that they sum up to the total. An engine may answer when the container has come to us already, or even later: what it says is
+// cut off there.
+void Session::tell_phases(NodeRun& node) {
+  if (node.launched_ns == 0 || node.ready_ns == 0) return;
+  json& phases = node.phases = json::object();
+  double told_ms = 0;
+  const auto tell = [&](const char* name, double ms) {
+    phases[name] = phases.value(name, 0.0) + ms;
+    told_ms += ms;
+  };
+  const double joined_ms = node.joined_ns != 0 ? ms_between(node.launched_ns, node.joined_ns) : 0;
+  if (node.instance)
+    for (const auto& [name, ns] : node.instance->phases_ns()) {
+      const double ms = static_cast<double>(ns) / 1e6;
+      tell(name.c_str(), node.joined_ns != 0 ? std::min(ms, std::max(0.0, joined_ms - told_ms)) : ms);
+    }
+  if (node.joined_ns != 0) tell("join", joined_ms - told_ms);
+  const bool forked = phases.contains("interpreter");  // before the fork: the zygote's, as far as this node waited for it
+  tell(forked ? "fork" : "interpreter", ms_between(node.launched_ns, node.hello_ns) - told_ms);
+  tell("import", node.import_ms);
+  tell("setup", node.setup_ms);
+  const double total_ms = ms_between(node.launched_ns, node.ready_ns);
+  tell("connect", std::max(0.0, total_ms - told_ms));
+  phases["total"] = total_ms;
+  if (node.attempt == 1) phases["environment"] = static_cast<double>(node.prepared.took_ns) / 1e6;  // before the launch
 }
 
 void Session::on_finished(NodeRun& node) {

@@ -82,6 +82,29 @@ json describe(const Ending& ending, const std::optional<json>& failed, const std
   return failure;  // null: it ended in order
 }
 
+// Limits that a node meets as an error or a signal like any other: which of them it was.
+void name_limit(json& failure, const pipeline::Node& node, const std::string& limits_by) {
+  const std::string kind = failure["kind"], text = failure["text"];
+  const bool threw = kind == "exception", container = node.executor == pipeline::ExecutorKind::container;
+  const auto says = [&](std::string_view word) { return threw && text.find(word) != std::string::npos; };
+  const auto met = [&](const char* limit, std::uint64_t bytes, const std::string& words, const char* hint) {
+    failure["limit"] = limit;
+    failure["limit_bytes"] = bytes;
+    failure["text"] = "met its " + words + ": " + format_bytes(bytes) + "; it " + text;
+    failure["hint"] = hint;
+  };
+  if (node.limits.file_bytes && node.executor != pipeline::ExecutorKind::thread && (says("File too large") || (kind == "signal" && failure["signal"] == SIGXFSZ)))
+    return met("file", *node.limits.file_bytes, "limit of a file's size", "let it write larger ones (limits: {file: ...}), or make it write less into one");
+  if (node.limits.memory_bytes && limits_by.starts_with("rlimit") && (says("MemoryError") || says("bad_alloc") || says("Cannot allocate memory")))
+    return met("memory", *node.limits.memory_bytes, "memory limit", "give it more (limits: {memory: ...}), or make it keep less; held by setrlimit this is address space, of which libraries take more than they use");
+  if (!container || !node.limits.shm_bytes) return;
+  // Other places can be full, too, and other memory be touched beyond its end.
+  if (says("No space left on device") || (kind == "signal" && failure["signal"] == SIGBUS)) {
+    const std::string hint = failure.value("hint", "");
+    failure["hint"] = "if its /dev/shm was full: that holds " + format_bytes(*node.limits.shm_bytes) + " (limits: {shm: ...})" + (hint.empty() ? "" : "; or " + hint);
+  }
+}
+
 // The runtime ends a node: it broke a rule, or did not start in time.
 void Session::break_off(NodeRun& node, std::string why) {
   if (node.state == State::ended || node.state == State::failed || node.state == State::backing_off) return;
@@ -187,6 +210,7 @@ void Session::on_collected(NodeRun& node, const Ending& ending) {
   json failure = describe(ending, node.failed, node.broke, node.finished);
   if (!failure.is_null() && failure["kind"] == "out of memory" && node.spec->limits.arena_in_memory)
     failure["hint"] = "its arena counts, too: of " + format_bytes(*node.spec->limits.memory_bytes) + " it takes " + format_bytes(node.spec->limits.arena_bytes) + "; give it more (limits: {memory: ...}), or make it keep less";
+  if (!failure.is_null()) name_limit(failure, *node.spec, node.limits_by);
   if (node.hung && !failure.is_null()) {
     failure["kind"] = "hang";
     if (!node.stands.empty()) failure["hint"] = "it stood at " + node.stands + "; its log has all of its threads";

@@ -7,6 +7,7 @@
 #include <algorithm>
 
 #include "base/socket.hpp"
+#include "base/text.hpp"
 #include "executor/container/join_point.hpp"
 #include "executor/process_id.hpp"
 #include "runtime/session.hpp"
@@ -88,6 +89,8 @@ void Session::launch(NodeRun& node) {
   node.exited.reset();
   node.tail.clear();
   node.phases = json::object();
+  node.joined_ns = node.hello_ns = 0;
+  node.import_ms = node.setup_ms = 0;
   node.launched_ns = plane::monotonic_ns();
   set_state(node, State::launching);
   executor::Launch what;
@@ -145,7 +148,7 @@ void Session::launched(NodeRun& node, std::shared_ptr<executor::Instance> instan
     cut_off(node);
   } else if (node.state == State::launching || node.state == State::joining || node.state == State::setting_up) {  // an engine's time isn't the node's
     node.timer = loop_.after(node.spec->start_timeout_ns, [this, &node] {
-      break_off(node, "did not become ready within " + std::to_string(node.spec->start_timeout_ns / 1'000'000'000) + " s");
+      break_off(node, "did not become ready within " + format_duration_ns(node.spec->start_timeout_ns));
     });
   }
   const int fd = node.instance->started_fd();
@@ -164,7 +167,7 @@ void Session::on_started(NodeRun& node) {
     for (const auto& line : node.instance->guarded()) guard_->add(line);
   }
   node.where = node.instance->where();
-  for (const auto& [name, ns] : node.instance->phases_ns()) node.phases[name] = static_cast<double>(ns) / 1e6;
+  tell_phases(node);
   node.ended_watch = loop_.on_readable(node.instance->ended_fd(), [this, &node] { on_instance_ended(node); });
   watch_limits(node);
   // Where an engine answers late its node may be far ahead: whoever follows the run hears of its place all the same.
@@ -222,7 +225,7 @@ void Session::on_join(std::uint64_t connection) {
   node.out_write.reset();
   node.err_write.reset();
   node.control = std::move(joining.fd);
-  node.phases["join"] = static_cast<double>(plane::monotonic_ns() - node.launched_ns) / 1e6;
+  node.joined_ns = plane::monotonic_ns();
   watch_control(node);
 }
 

@@ -149,8 +149,11 @@ void Session::watch_files() {
     for (auto& node : nodes_)
       if (node->spec != nullptr && std::ranges::find(node->spec->code_files, file) != node->spec->code_files.end()) on_changed(*node, file.filename().string());
   });
-  for (const auto& node : pipeline_.nodes)
+  for (const auto& node : pipeline_.nodes) {
     for (const auto& file : node.code_files) files_->add(file);
+    if (!node.module.empty())
+      emit("notice", node.id, {{"text", "isn't watched: where " + node.module + " lies its own Python alone knows"}, {"hint", "`hawse replace` takes what has changed"}});
+  }
 }
 
 // An editor may write a file in several steps, and a node may be just starting: both are waited for.

@@ -196,8 +196,9 @@ class Session {
     std::optional<std::pair<int, int>> exited;  // code and signal, told by its init before the engine has answered its start
     unsigned engine_looks = 0;             // launches that found no engine, one after the other
     bool waits = false;                    // told that it is started again when a neighbour has come along
-    std::int64_t launched_ns = 0, hello_ns = 0, ready_ns = 0;
-    json phases = json::object();
+    std::int64_t launched_ns = 0, joined_ns = 0, hello_ns = 0, ready_ns = 0;
+    double import_ms = 0, setup_ms = 0;    // its own words
+    json phases = json::object();          // once it is ready
     std::string where, limits_by;          // the second of its last end
     std::string limited_by() const { return instance ? instance->limits_by() : limits_by; }
     std::uint64_t memory_peak_bytes = 0;
@@ -250,6 +251,7 @@ class Session {
   bool send(NodeRun&, const json&, const std::vector<int>& fds = {});
   void on_hello(NodeRun&, const json&);
   void on_ready(NodeRun&, const json&);
+  static void tell_phases(NodeRun&);
   void on_finished(NodeRun&);
   // links.cpp
   static std::pair<UniqueFd, plane::LinkView> make_link(const EdgeRun&, std::uint32_t backlog);

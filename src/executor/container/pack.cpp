@@ -50,6 +50,16 @@ void make_tar(const fs::path& context, const fs::path& tar) {
 
 }  // namespace
 
+// By which other machines can pull it: a registry's own digest, once it was pushed under this tag.
+std::string name_of(const EngineImage& image, const std::string& tag) {
+  const auto colon = tag.rfind(':');
+  const bool tagged = colon != std::string::npos && tag.find('/', colon) == std::string::npos;  // else a port's
+  const std::string repository = tag.substr(0, tagged ? colon : std::string::npos) + "@";
+  for (const auto& digest : image.digests)
+    if (digest.starts_with(repository)) return digest;
+  return image.id;
+}
+
 bool can_be_packed(const Node& node) { return node.executor == ExecutorKind::container && node.kind == NodeKind::python; }
 
 PackedNode pack_node(const Node& node, const std::string& tag, const Report& report, const Making& making) {
@@ -71,7 +81,7 @@ PackedNode pack_node(const Node& node, const std::string& tag, const Report& rep
   const auto image = engine.image(tag);
   if (!image) throw Error(ErrorCode::engine, what, "the engine built it, and doesn't have it");
   const std::string module = node.source_file.empty() ? node.module : node.source_file.stem().string();
-  return {image->id, module + ":" + node.class_name, image->bytes};
+  return {name_of(*image, tag), module + ":" + node.class_name, image->bytes};
 }
 
 }  // namespace hawse::executor

@@ -13,7 +13,7 @@
 namespace hawse::executor {
 
 struct PackedNode {
-  std::string image;      // "sha256:..."
+  std::string image;      // "registry.example/captions@sha256:..." where a registry has it, else its id: "sha256:..."
   std::string reference;  // how the node's class is named now: "nodes:Speech"
   std::uint64_t bytes = 0;
 };
