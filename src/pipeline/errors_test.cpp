@@ -125,7 +125,7 @@ TEST(Keys, values_out_of_range_or_form_are_told_what_would_be_right) {
       {"restart: {attempts: 0}", "from 1 to 1000"},
       {"restart: {backoff: 11s}", "from 0 to 10.0 s"},
       {"start_timeout: 0", "must be a duration from 100 ms"},
-      {"spin: 11s", "must be a duration from 0 to 10 s"},
+      {"spin: 11s", "must be a duration from 0 to 10.0 s"},
       {"executor: thraed", "did you mean 'thread'?"},
       {"executor: 5", "must be one of thread, process, container"},
       {"container: {python: 2.7}", "must be a Python version from 3.9 on, such as 3.9; it is the number 2.7"},

@@ -296,7 +296,7 @@ bool Engine::has_file(const std::string& id, const std::string& path) const {
 
 std::vector<EngineImage> Engine::images(const Labels& labels) const {
   const std::string operation = "list images";
-  const json answer = call(operation, request("GET", "/images/json?filters=" + filters_of(labels)));
+  const json answer = call(operation, quick("GET", "/images/json?filters=" + filters_of(labels)));
   if (!answer.is_array()) throw Error(ErrorCode::engine, operation, "the engine's answer is no list");
   std::vector<EngineImage> found;
   for (const auto& entry : answer)
@@ -340,7 +340,7 @@ void Engine::tag(const std::string& reference, const std::string& tag) const {
 
 bool Engine::remove_image(const std::string& reference) const {
   unsigned status = 0;
-  call("remove image " + reference, request("DELETE", "/images/" + url_encoded(reference)), {404}, &status);
+  call("remove image " + reference, quick("DELETE", "/images/" + url_encoded(reference)), {404}, &status);
   return status != 404;
 }
 
