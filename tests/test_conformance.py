@@ -291,7 +291,7 @@ def test_a_node_that_is_not_ready_in_time_is_ended(bench: Bench, executor: str) 
     run = bench.run()
     assert run.code == 5
     (failure,) = run.of("failure", "slow")
-    assert failure["text"] == "did not become ready within 2.0 s" and failure["tail"] == ["loading"]
+    assert failure["text"] == "did not become ready within 2 s" and failure["tail"] == ["loading"]
 
 
 @pytest.mark.parametrize(("when_full", "lossless"), [("block", True), ("drop_oldest", False), ("drop_newest", False), ("latest", False)])

@@ -23,10 +23,11 @@ namespace {
 
 constexpr int kAnswer_ms = 5000;  // a zygote that waits answers in well under a millisecond; one that doesn't in this time never will
 
-// A message of user code's process: an object, or null.
+// A message of user code's process: an object, or null. Never copied: a deep one would take the stack.
 json parsed(std::string_view text) {
   json value = json::parse(text, nullptr, false);
-  return value.is_object() ? value : json();
+  if (!value.is_object()) value = nullptr;
+  return value;
 }
 
 std::int64_t number(const json& message, const char* name) {

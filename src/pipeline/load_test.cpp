@@ -202,7 +202,7 @@ TEST(Load, what_an_executor_cannot_heed_is_said) {
             "as a process it runs without what container: says about network bridge; gpus all; user 0:0, and without limits: shm, share");
   EXPECT_EQ(load_node("nodes.py:Open", closed + ", executor: container").note, "");
   EXPECT_EQ(load_node("nodes.py:Open", "limits: {memory: 64MiB, file: 1MiB}").note, "");
-  EXPECT_EQ(load_node("test/source", "limits: {memory: 64MiB, cpus: 1, pids: 4, file: 1MiB, arena: 1MiB}").note,
+  EXPECT_EQ(load_node("text/print", "limits: {memory: 64MiB, cpus: 1, pids: 4, file: 1MiB, arena: 1MiB}").note,
             "as a thread it runs without limits: memory, limits: cpus, limits: pids, limits: file");
 }
 

@@ -148,7 +148,8 @@ void Session::launched(NodeRun& node, std::shared_ptr<executor::Instance> instan
     cut_off(node);
   } else if (node.state == State::launching || node.state == State::joining || node.state == State::setting_up) {  // an engine's time isn't the node's
     node.timer = loop_.after(node.spec->start_timeout_ns, [this, &node] {
-      break_off(node, "did not become ready within " + format_duration_ns(node.spec->start_timeout_ns));
+      const std::int64_t ns = node.spec->start_timeout_ns;
+      break_off(node, "did not become ready within " + (ns % 1'000'000'000 == 0 ? std::to_string(ns / 1'000'000'000) + " s" : format_duration_ns(ns)));
     });
   }
   const int fd = node.instance->started_fd();
