@@ -479,10 +479,7 @@ class Joined {
   }
 
   void take_in_hand(const FrameInfo& info) {
-    Stamp& stamp = endpoint_.stamp();
-    stamp.active = true;
-    stamp.timestamp_ns = info.timestamp_ns;
-    stamp.trace_id = info.trace_id;
+    endpoint_.stamp().take_over(info);
     sequence_ = info.sequence;
   }
 

@@ -161,12 +161,8 @@ class Life {
     phase_ = "process";
   }
 
-  // What is sent from now on belongs to this frame.
   void take_in_hand(const FrameInfo& info) {
-    Stamp& stamp = endpoint_.stamp();
-    stamp.active = true;
-    stamp.timestamp_ns = info.timestamp_ns;
-    stamp.trace_id = info.trace_id;
+    endpoint_.stamp().take_over(info);
     sequence_ = info.sequence;
   }
 

@@ -27,6 +27,11 @@ struct Stamp {
   std::uint64_t trace_id = 0;
   std::uint64_t seed = 0;
   std::uint64_t new_trace_id() noexcept;  // never 0
+  void take_over(const FrameInfo& info) noexcept {  // what is sent from now on belongs to that frame
+    active = true;
+    timestamp_ns = info.timestamp_ns;
+    trace_id = info.trace_id;
+  }
 };
 
 // No room, with the runtime's reason.

@@ -1,13 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/file_watch.hpp"
 
-#include <sys/inotify.h>
-#include <unistd.h>
-
-#include <cstring>
 #include <utility>
 
 #include "base/error.hpp"
+#include "runtime/inotify.hpp"
 
 namespace hawse::runtime {
 
@@ -25,16 +22,11 @@ void FileWatch::add(const std::filesystem::path& file) {
 }
 
 void FileWatch::read_changes() {
-  alignas(inotify_event) char buffer[16384];
-  const ssize_t size = ::read(fd_.get(), buffer, sizeof buffer);
-  for (const char* at = buffer; size > 0 && at < buffer + size;) {
-    inotify_event event;
-    std::memcpy(&event, at, sizeof event);
+  read_inotify(fd_.get(), [this](const inotify_event& event, const char* name) {
     const auto folder = folders_.find(event.wd);
     if (folder != folders_.end() && event.len > 0)
-      if (const auto file = folder->second / (at + sizeof event); files_.contains(file)) changed_(file);
-    at += sizeof event + event.len;
-  }
+      if (const auto file = folder->second / name; files_.contains(file)) changed_(file);
+  });
 }
 
 }  // namespace hawse::runtime

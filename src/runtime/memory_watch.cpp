@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/memory_watch.hpp"
 
-#include <sys/inotify.h>
-#include <unistd.h>
-
-#include <cstring>
 #include <string>
 #include <utility>
+
+#include "runtime/inotify.hpp"
 
 namespace hawse::runtime {
 
@@ -23,14 +21,9 @@ bool MemoryWatch::add(int fd, std::function<void()> gone) {
 }
 
 void MemoryWatch::read() {
-  alignas(inotify_event) char buffer[4096];
-  const ssize_t size = ::read(fd_.get(), buffer, sizeof buffer);
-  for (const char* at = buffer; size > 0 && at < buffer + size;) {
-    inotify_event event;
-    std::memcpy(&event, at, sizeof event);
-    at += sizeof event + event.len;
+  read_inotify(fd_.get(), [this](const inotify_event& event, const char*) {
     if (auto found = waiting_.extract(event.wd)) found.mapped()();
-  }
+  });
 }
 
 }  // namespace hawse::runtime
