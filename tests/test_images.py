@@ -60,6 +60,8 @@ def test_what_a_running_session_uses_is_shown_and_kept_and_goes_after_it(place: 
         process.kill()  # the hard way: its use ends with it
         bench.finish(process)
     assert place.listed("packages")[0]["used_by"] == []
+    bench.pipeline.rename(bench.pipeline.with_suffix(".moved"))
+    assert "1 that is gone" in place.ok("image", "ls")
     told = place.ok("image", "prune", "--older-than", "0s", "--dry-run")
     assert "would remove packages" in told and "1 would be removed" in told
     assert pathlib.Path(packages["place"]).is_dir()

@@ -36,7 +36,14 @@ std::string since(std::int64_t seconds) {
 std::string users(const executor::ListedEnvironment& environment) {
   std::vector<std::string> all;
   for (const auto& session : environment.used_by) all.push_back("now: " + session);
-  for (const auto& pipeline : environment.pipelines) all.push_back(std::filesystem::exists(pipeline) ? pipeline : pipeline + " (gone)");
+  std::size_t gone = 0;
+  for (const auto& pipeline : environment.pipelines) {
+    if (std::filesystem::exists(pipeline))
+      all.push_back(pipeline);
+    else
+      ++gone;
+  }
+  if (gone > 0) all.push_back(fmt::format("{} that {} gone", gone, gone == 1 ? "is" : "are"));
   return all.empty() ? "none known" : fmt::format("{}", fmt::join(all, ", "));
 }
 

@@ -59,10 +59,12 @@ Environment read_row(SQLite::Statement& row) {
           static_cast<std::uint64_t>(row.getColumn(4).getInt64()), row.getColumn(5).getInt64(), row.getColumn(6).getInt64(), {}};
 }
 
-void add_pipelines(SQLite::Database& database, Environment& environment) {
+std::vector<std::string> pipelines_of(SQLite::Database& database, const std::string& kind, const std::string& key) {
   SQLite::Statement query(database, "SELECT pipeline FROM uses WHERE kind = ? AND key = ? ORDER BY pipeline");
-  SQLite::bind(query, environment.kind, environment.key);
-  while (query.executeStep()) environment.pipelines.push_back(query.getColumn(0).getString());
+  SQLite::bind(query, kind, key);
+  std::vector<std::string> pipelines;
+  while (query.executeStep()) pipelines.push_back(query.getColumn(0).getString());
+  return pipelines;
 }
 
 constexpr const char* kColumns = "SELECT kind, key, what, place, bytes, created, last_used FROM environments";
@@ -95,7 +97,7 @@ std::optional<Environment> EnvironmentIndex::find(const std::string& kind, const
     SQLite::bind(query, kind, key);
     if (!query.executeStep()) return std::nullopt;
     Environment found = read_row(query);
-    add_pipelines(database, found);
+    found.pipelines = pipelines_of(database, kind, key);
     return found;
   });
 }
@@ -105,7 +107,7 @@ std::vector<Environment> EnvironmentIndex::all() {
     std::vector<Environment> found;
     SQLite::Statement query(database, std::string(kColumns) + " ORDER BY kind, last_used DESC");
     while (query.executeStep()) found.push_back(read_row(query));
-    for (auto& environment : found) add_pipelines(database, environment);
+    for (auto& environment : found) environment.pipelines = pipelines_of(database, environment.kind, environment.key);
     return found;
   });
 }
@@ -128,7 +130,13 @@ void EnvironmentIndex::touch(const std::string& kind, const std::string& key, co
     if (pipeline.empty()) return;
     SQLite::Statement insert(database, "INSERT OR IGNORE INTO uses VALUES(?, ?, ?)");
     SQLite::bind(insert, kind, key, pipeline);
-    insert.exec();
+    if (!insert.exec()) return;
+    for (const auto& each : pipelines_of(database, kind, key)) {
+      if (std::error_code error; each == pipeline || std::filesystem::exists(each, error) || error) continue;
+      SQLite::Statement erase(database, "DELETE FROM uses WHERE kind = ? AND key = ? AND pipeline = ?");
+      SQLite::bind(erase, kind, key, each);
+      erase.exec();
+    }
   });
 }
 

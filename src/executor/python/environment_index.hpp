@@ -36,6 +36,7 @@ class EnvironmentIndex {
   std::optional<Environment> find(const std::string& kind, const std::string& key);
   std::vector<Environment> all();
   void put(const Environment&);  // times of 0: now; its pipelines are left as they are
+  // A use by a pipeline that wasn't known: those whose files are gone are forgotten, so that what is run from folders of a moment doesn't pile up.
   void touch(const std::string& kind, const std::string& key, const std::string& pipeline = "");
   void forget(const std::string& kind, const std::string& key);
 

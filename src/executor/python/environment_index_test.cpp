@@ -36,6 +36,22 @@ TEST_F(Index, moves_the_last_use_when_touched_and_nothing_else) {
   EXPECT_GT(found->last_used_s, 1000);
 }
 
+TEST_F(Index, forgets_the_pipelines_that_are_gone_when_a_new_one_uses_it) {
+  EnvironmentIndex index(file);
+  const std::string first = folder.path() / "first.yaml", second = folder.path() / "second.yaml", third = folder.path() / "third.yaml";
+  for (const auto& each : {first, second, third}) write_file(each, "");
+  index.put({"packages", "abc", "", "", 0});
+  index.put({"packages", "other", "", "", 0});
+  index.touch("packages", "other", first);
+  for (const auto& each : {first, second}) index.touch("packages", "abc", each);
+  std::filesystem::remove(first);
+  index.touch("packages", "abc", second);  // known: nothing is looked at
+  EXPECT_EQ(index.find("packages", "abc")->pipelines, (std::vector{first, second}));
+  index.touch("packages", "abc", third);
+  EXPECT_EQ(index.find("packages", "abc")->pipelines, (std::vector{second, third}));
+  EXPECT_EQ(index.find("packages", "other")->pipelines, std::vector{first});
+}
+
 TEST_F(Index, forgets_what_it_is_told_to) {
   EnvironmentIndex index(file);
   index.put({"image", "x", "", "", 0});
