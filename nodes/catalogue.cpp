@@ -7,9 +7,7 @@
 
 namespace hawse::nodes {
 
-std::vector<StockEntry> catalogue() {
-  return {timer(), json_lines(), media_sink(), media_source(), test_sink(), test_source(), text_print(), text_srt()};
-}
+std::vector<StockEntry> self_contained() { return {timer(), json_lines(), test_sink(), test_source(), text_print(), text_srt()}; }
 
 const StockEntry* find(const std::vector<StockEntry>& entries, std::string_view name) {
   for (const StockEntry& entry : entries)

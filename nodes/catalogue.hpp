@@ -31,6 +31,7 @@ class FrameWriter {
 std::unique_ptr<FrameWriter> open_frame_writer(const std::string& uri, const std::string& container);
 
 std::vector<StockEntry> catalogue();
+std::vector<StockEntry> self_contained();  // those that load no library
 const StockEntry* find(const std::vector<StockEntry>&, std::string_view name);  // nullptr: no such node
 
 }  // namespace hawse::nodes

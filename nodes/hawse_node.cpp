@@ -1,18 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// hawse-node NAME: runs one stock node as a process of its own, over the socket that the runtime gave it.
+// hawse-node NAME: runs one stock node as a process of its own, over the socket that the runtime gave it. It is linked statically, which halves its start, and so
+// can't load FFmpeg's libraries: who needs those becomes hawse-media-node, which lies beside it.
+#include <unistd.h>
+
 #include <cstdio>
 
+#include "base/files.hpp"
 #include "catalogue.hpp"
 
 int main(int argc, char** argv) {
-  const auto entries = hawse::nodes::catalogue();
-  const auto* entry = argc == 2 ? hawse::nodes::find(entries, argv[1]) : nullptr;
-  if (entry == nullptr) {
-    std::fprintf(stderr, "hawse-node runs a stock node for `hawse run`: hawse-node NAME, one of");
-    for (const auto& known : entries) std::fprintf(stderr, " %s", known.name.c_str());
-    std::fprintf(stderr, "\n");
-    return 2;
-  }
-  return hawse::run_program(argc, argv, entry->make, entry->signature.c_str());
+  const auto entries = hawse::nodes::self_contained();
+  if (const auto* entry = argc == 2 ? hawse::nodes::find(entries, argv[1]) : nullptr) return hawse::run_program(argc, argv, entry->make, entry->signature.c_str());
+  const auto other = hawse::executable_path().parent_path() / "hawse-media-node";
+  ::execv(other.c_str(), argv);
+  std::perror(other.c_str());
+  return 2;
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The media nodes' signatures, and the loading of the library that holds the nodes themselves (media_plugin.hpp).
+// The media nodes' signatures, and the loading of the library that holds the nodes themselves (media_plugin.hpp). The whole catalogue is here, too, so that who
+// wants the other nodes alone isn't linked with what loads a library.
 #include <dlfcn.h>
 
 #include <filesystem>
@@ -81,6 +82,12 @@ StockEntry media_source() {
 
 StockEntry media_sink() {
   return {"media/sink", kSink, "thread", [] { return make("hawse_make_media_sink"); }};
+}
+
+std::vector<StockEntry> catalogue() {
+  std::vector<StockEntry> all = self_contained();
+  all.insert(all.end(), {media_sink(), media_source()});
+  return all;
 }
 
 std::unique_ptr<FrameWriter> open_frame_writer(const std::string& uri, const std::string& container) {

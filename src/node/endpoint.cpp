@@ -74,8 +74,8 @@ void Endpoint::open() {
   ControlMessage message = channel_.receive();
   if (message.body["type"] != "configure") throw Error(ErrorCode::internal, "join the run", "expected configure, got " + message.body.dump());
   configure(std::move(message));
+  while (!begun_) apply(channel_.receive());  // the thread that listens is for when the node's code runs: until then its wakes would only cost time
   channel_.listen(bell_);
-  wait_until(false, false, -1, [this] { return begun_; });
   for (const Link& link : links_)
     if (!link.connected) throw Error(ErrorCode::internal, "join the run", "a link is missing");
 }

@@ -202,8 +202,8 @@ TEST(Load, what_an_executor_cannot_heed_is_said) {
             "as a process it runs without what container: says about network bridge; gpus all; user 0:0, and without limits: shm, share");
   EXPECT_EQ(load_node("nodes.py:Open", closed + ", executor: container").note, "");
   EXPECT_EQ(load_node("nodes.py:Open", "limits: {memory: 64MiB, file: 1MiB}").note, "");
-  EXPECT_EQ(load_node("text/print", "limits: {memory: 64MiB, cpus: 1, pids: 4, file: 1MiB, arena: 1MiB}").note,
-            "as a thread it runs without limits: memory, limits: cpus, limits: pids, limits: file");
+  EXPECT_EQ(load_node("text/print", "limits: {memory: 64MiB, cpus: 1, pids: 4, file: 1MiB, arena: 1MiB}, env: {A: 1}").note,
+            "as a thread it runs without limits: memory, limits: cpus, limits: pids, limits: file, env");
 }
 
 TEST(Load, packages_and_the_version_follow_a_node_from_a_process_to_a_container) {

@@ -164,6 +164,7 @@ std::string left_aside(const Node& node) {
                                    std::pair{"file", limits.file_bytes.has_value()}})
     if (given && thread) keys.push_back(std::string("limits: ") + key);
   if (limits.shm_bytes) keys.push_back("limits: shm");
+  if (!node.env.empty() && thread) keys.push_back("env");
   if (node.share) keys.push_back("share");
   if (aside.empty() && keys.empty()) return "";
   return "as a " + std::string(to_string(node.executor)) + " it runs without " + (aside.empty() ? "" : "what container: says about " + join(aside, "; ")) +
