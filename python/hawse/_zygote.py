@@ -170,6 +170,7 @@ class _Zygote:
                     report.send({"type": "refused", "reason": f"fork: {error.strerror}"})
         fds = fds[:-1]
         if process == 0:
+            _seed()
             return self._become_node(message, fds, report)
         if process > 0:
             self._nodes[message["number"]] = process
@@ -251,7 +252,6 @@ class _Zygote:
             os._exit(127)
         report.close()
         self._control.detach()
-        _seed()
         return _host.Host(_CONTROL, self._module.load)
 
     def _reap(self, number: int) -> None:

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "executor/process_id.hpp"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <unistd.h>
 
-#include <fstream>
 #include <sstream>
+#include <string_view>
+
+#include "base/fd.hpp"
 
 namespace hawse::executor {
 
@@ -13,14 +16,14 @@ namespace {
 
 // Field `number` of /proc/PID/stat, as proc(5) counts them; from 3 on.
 std::string stat_field(pid_t pid, int number) {
-  std::ifstream in("/proc/" + std::to_string(pid) + "/stat");
-  std::string text((std::istreambuf_iterator<char>(in)), {});
-  const std::size_t end = text.rfind(')');  // the name before it may hold anything
-  if (end == std::string::npos) return "";
-  std::istringstream fields(text.substr(end + 1));
-  std::string field;
-  for (int i = 2; i < number; ++i) fields >> field;
-  return field;
+  char bytes[1024];  // its longest is some 600
+  const UniqueFd file(::open(("/proc/" + std::to_string(pid) + "/stat").c_str(), O_RDONLY | O_CLOEXEC));
+  const ssize_t size = file ? ::read(file.get(), bytes, sizeof bytes) : -1;
+  if (size <= 0) return "";
+  std::string_view text(bytes, static_cast<std::size_t>(size));
+  std::size_t at = text.rfind(')');  // the name before it may hold anything
+  for (int i = 2; i < number && at != std::string_view::npos; ++i) at = text.find(' ', at + 1);
+  return at == std::string_view::npos ? "" : std::string(text.substr(at + 1, text.find(' ', at + 1) - at - 1));
 }
 
 }  // namespace
