@@ -264,6 +264,14 @@ def test_inspect_shows_what_a_process_may_touch_and_what_it_holds(sight: Sight) 
     assert not [d for d in node["descriptors"] if d["kind"] == "other"], "it has no memory but its own"
     text = sight.ok("inspect")
     assert "was given" in text and "sink.in" in text
+    tap = subprocess.Popen([HAWSE, "tap", "pass", "--json"], env=sight.env, stdout=subprocess.PIPE, text=True)
+    assert tap.stdout is not None and tap.stdout.readline()
+    (node,) = json.loads(sight.ok("inspect", "", "pass", "--json"))
+    assert {d["kind"] for d in node["descriptors"] if d.get("peer") == "a tap"} == {"link", "doorbell"}
+    tap.kill()
+    tap.communicate()
+    (node,) = json.loads(sight.ok("inspect", "", "pass", "--json"))
+    assert {d["name"] for d in node["descriptors"] if d["kind"] == "other"} <= {"/memfd:hawse-link", "/memfd:hawse-doorbell"}
     sight.stop(process)
 
 

@@ -143,10 +143,11 @@ Line mmdebstrap() {
   return {"mmdebstrap", false, false, "not found (only `hawse image base` needs it)", "apt install mmdebstrap"};
 }
 
-Line media() {
+Line stock_nodes() {
   const auto program = resources_dir() / "hawse-node";
-  if (::access(program.c_str(), X_OK) == 0) return {"stock nodes", true, true, program.string()};
-  return {"stock nodes", false, true, fmt::format("{} is missing", program.string()), "install again: make install"};
+  for (const auto& each : {program, resources_dir() / "hawse-media-node", resources_dir() / "hawse-media.so"})
+    if (::access(each.c_str(), R_OK) != 0) return {"stock nodes", false, true, fmt::format("{} is missing", each.string()), "install again: make install"};
+  return {"stock nodes", true, true, program.string()};
 }
 
 Line processor() {
@@ -179,7 +180,7 @@ int examine(bool as_json) {
   int code = kOk;
   nlohmann::json all = nlohmann::json::array();
   for (const auto check :
-       {kernel, sealed_memory, process_descriptors, control_groups, store, media, python, uv, engine, warm, mmdebstrap, processor}) {
+       {kernel, sealed_memory, process_descriptors, control_groups, store, stock_nodes, python, uv, engine, warm, mmdebstrap, processor}) {
     const Line line = check();
     if (!line.there && line.needed) code = kEnvironment;
     if (as_json) {

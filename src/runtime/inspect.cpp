@@ -23,7 +23,7 @@ ino_t inode_of(int fd) {
 // What a process holds of Hawsepipe's memory: open, or mapped with the descriptor closed.
 struct Held {
   bool known = false;
-  std::map<ino_t, std::string> open, mapped;  // by inode: the memory's name; how it is mapped ("rw-s")
+  std::map<ino_t, std::string> open, mapped, names;  // by inode; how it is mapped ("rw-s"), and its name
 };
 
 constexpr const char* kMemoryPrefix = "/memfd:hawse";
@@ -47,7 +47,10 @@ Held held_by(pid_t pid) {
     std::istringstream fields(line);
     std::string range, rights, offset, device, path;
     ino_t inode = 0;
-    if (fields >> range >> rights >> offset >> device >> inode >> path && path.starts_with(kMemoryPrefix)) held.mapped[inode] = rights;
+    if (fields >> range >> rights >> offset >> device >> inode >> path && path.starts_with(kMemoryPrefix)) {
+      held.mapped[inode] = rights;
+      held.names[inode] = path;
+    }
   }
   return held;
 }
@@ -102,10 +105,15 @@ void Session::answer_inspect(Control::Client& client, const NodeRun& node) const
     tell_bell(run.writer);
     tell_arenas(nodes_[run.writer]->outputs[run.output], run.spec->to.port, false);
   }
-  // What is left was not found in the books: memory of a link that a restart has replaced, or more than it was given.
+  for (const auto& tap : taps_) {
+    if (tap->writer != node.index) continue;
+    tell("link", tap->link.get(), {{"port", node.outputs[tap->output].port}, {"peer", "a tap"}});
+    tell("doorbell", tap->doorbell.get(), {{"peer", "a tap"}});
+  }
+  // What is left was not found in the books: a link that a restart has replaced, or of a tap that has ended, which stays until its place is needed; or more than it was given.
   for (const auto& [inode, name] : held.open) client.send({{"type", "descriptor"}, {"node", node.id}, {"kind", "other"}, {"name", strip_control(name)}, {"open", true}});
   for (const auto& [inode, rights] : held.mapped)
-    if (!held.open.contains(inode)) client.send({{"type", "descriptor"}, {"node", node.id}, {"kind", "other"}, {"open", false}, {"mapped", rights}});
+    if (!held.open.contains(inode)) client.send({{"type", "descriptor"}, {"node", node.id}, {"kind", "other"}, {"name", held.names[inode]}, {"open", false}, {"mapped", rights}});
 }
 
 }  // namespace hawse::runtime
