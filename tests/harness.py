@@ -29,13 +29,14 @@ PASS = """
 WATCHDOG_S = 300  # against a hang, not a limit on speed
 
 
-def use_podman() -> None:
+def use_podman() -> podman_engine.PodmanEngine:
     """HAWSE_TEST_ENGINE=podman: whatever the tests run in containers, they do over Podman."""
     assert not podman_engine.why_not(), podman_engine.why_not()
     engine = podman_engine.PodmanEngine()
     atexit.register(engine.remove)
     engine.load_base()
     os.environ["DOCKER_HOST"] = engine.host
+    return engine
 
 
 def engine_answers() -> bool:
@@ -47,8 +48,10 @@ def _on_path(name: str) -> bool:
 
 
 PODMAN = os.environ.get("HAWSE_TEST_ENGINE") == "podman"
+CONTROL_GROUPS = BRIDGE = True  # of containers; a rootless engine may have been given neither
 if PODMAN:
-    use_podman()
+    _engine = use_podman()
+    CONTROL_GROUPS, BRIDGE = _engine.has_control_groups(), _engine.has_bridge()
 ENGINE = engine_answers()
 needs_engine = pytest.mark.skipif(not ENGINE, reason="no container engine answers on this machine")
 EXECUTORS = [pytest.param("process"), pytest.param("container", marks=needs_engine)]

@@ -2,6 +2,7 @@
 """Podman behind its Docker-compatible service, with a folder and a socket of its own: the engine of a whole test run, or of a few tests. Rootless where the tests are."""
 from __future__ import annotations
 
+import json
 import os
 import pathlib
 import shutil
@@ -51,6 +52,14 @@ class PodmanEngine:
         loaded = subprocess.run([*self.command, "load"], stdin=saved.stdout, capture_output=True)
         assert saved.wait() == 0 and loaded.returncode == 0, loaded.stderr
         return True
+
+    def has_control_groups(self) -> bool:
+        """Whether its containers are in groups of their own: a rootless one's only where its user was given some."""
+        told = subprocess.run([*self.command, "info", "--format", "{{json .Host.CgroupControllers}}"], capture_output=True, text=True, check=True).stdout
+        return not self.rootless or bool(json.loads(told))
+
+    def has_bridge(self) -> bool:
+        return not self.rootless or shutil.which("slirp4netns") is not None
 
     def kill(self) -> None:
         """The service alone: its containers' monitors are in its group, too."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 
 import pytest
-from harness import EXECUTORS, Bench, Run, needs_engine
+from harness import CONTROL_GROUPS, EXECUTORS, Bench, Run, needs_engine
 from sight import Sight
 
 AGAIN = {"on": "failure", "attempts": 5, "backoff": 0}
@@ -49,7 +49,9 @@ def test_a_node_that_hangs_is_ended_says_where_it_stands_and_is_started_again(be
     failures = run.of("failure", "works")
     failure = next(each for each in failures if each["frame"]["sequence"] == 7)
     assert failure["kind"] == "hang" and failure["restarting"] and "attempt" in failure
-    assert failure["text"].startswith("hangs: ") and " on frame 7 of source.out, using " in failure["text"] and failure["text"].endswith(words)
+    assert failure["text"].startswith("hangs: ") and " on frame 7 of source.out" in failure["text"]
+    if executor == "process" or CONTROL_GROUPS:
+        assert " on frame 7 of source.out, using " in failure["text"] and failure["text"].endswith(words)
     assert "nodes.py" in failure["hint"] and "in process" in failure["hint"]
     assert any(line.startswith("Current thread") for line in run.log("works"))
 
