@@ -4,7 +4,8 @@
 //
 // It learns. Looking pays only where what is waited for mostly comes within the limit, so a node whose frames come seldom
 // doesn't look at all, and an idle one costs nothing. Where two looks lie far apart, somebody else ran on this core in
-// between: looking only keeps others from working, so it is left out for a while, longer each time.
+// between. Where that takes more than a small part of the time, looking only keeps others from working, so it is left out for a while,
+// longer each time, and less long again once it has gone well. (An interruption now and then is the machine's own, and no reason.)
 //
 // Belongs to one thread. Freestanding. Times come from the caller, so that tests need no clock.
 #pragma once
@@ -44,23 +45,37 @@ class AdaptiveSpin {
     expected_ns_ += ((waited_ns < at_most_ns ? waited_ns : at_most_ns) - expected_ns_) / 4;
   }
 
-  // Two looks lay so far apart.
-  void looked_again_after(std::int64_t gap_ns) noexcept {
-    if (gap_ns < kTakenAway_ns) return;
-    skip_ = penalty_;
-    if (penalty_ < kMostSkipped) penalty_ *= 2;
+  // Two looks lay so far apart. False: others need the core, sleep.
+  bool looked_again_after(std::int64_t gap_ns) noexcept {
+    const bool taken_away = gap_ns >= kTakenAway_ns;
+    looked_ns_ += gap_ns;
+    if (taken_away) taken_ns_ += gap_ns;
+    const bool too_often = taken_away && taken_ns_ * kLeastShare > looked_ns_ + limit_ns_;
+    if (too_often) {
+      skip_ = penalty_;
+      if (penalty_ < kMostSkipped) penalty_ *= 2;
+    }
+    if (looked_ns_ >= kForgotten_ns) {
+      looked_ns_ /= 2;
+      taken_ns_ /= 2;
+      if (penalty_ > kLeastSkipped) penalty_ /= 2;
+    }
+    return !too_often;
   }
 
  private:
-  static constexpr std::int64_t kTakenAway_ns = 50'000;  // far more than an interrupt takes
-  static constexpr std::uint32_t kMostSkipped = 8192;    // waits
+  static constexpr std::int64_t kTakenAway_ns = 50'000;     // far more than an interrupt takes
+  static constexpr std::int64_t kLeastShare = 8;            // an eighth of the time
+  static constexpr std::int64_t kForgotten_ns = 100'000'000;  // of looking
+  static constexpr std::uint32_t kLeastSkipped = 16, kMostSkipped = 8192;  // waits
 
   std::int64_t limit_ns_ = 0;
   std::int64_t expected_ns_ = 0;
-  std::uint32_t skip_ = 0, penalty_ = 16;
+  std::int64_t looked_ns_ = 0, taken_ns_ = 0;
+  std::uint32_t skip_ = 0, penalty_ = kLeastSkipped;
 };
 
-// Calls there() until it says true, the bell has rung since `seen`, or the spin's budget is spent; false: sleep now.
+// Calls there() until it says true, the bell has rung since `seen`, or the spin's budget is spent or given up; false: sleep now.
 template <class Bell, class There, class Clock>
 bool look_before_sleep(AdaptiveSpin& spin, const Bell& bell, std::uint32_t seen, std::int64_t from_ns, std::int64_t most_ns, Clock&& clock_ns, There&& there) noexcept {
   constexpr int kLooksPerClock = 16;  // reading the clock costs as much as some looks
@@ -72,7 +87,7 @@ bool look_before_sleep(AdaptiveSpin& spin, const Bell& bell, std::uint32_t seen,
       pause_cpu();
     }
     const std::int64_t now_ns = clock_ns();
-    spin.looked_again_after(now_ns - last_ns);
+    if (!spin.looked_again_after(now_ns - last_ns)) return false;
     last_ns = now_ns;
   }
   return false;
