@@ -5,14 +5,14 @@
 #include <unistd.h>
 
 #include <cstdio>
+#include <filesystem>
 
-#include "base/files.hpp"
 #include "catalogue.hpp"
 
 int main(int argc, char** argv) {
   const auto entries = hawse::nodes::self_contained();
   if (const auto* entry = argc == 2 ? hawse::nodes::find(entries, argv[1]) : nullptr) return hawse::run_program(argc, argv, entry->make, entry->signature.c_str());
-  const auto other = hawse::executable_path().parent_path() / "hawse-media-node";
+  const auto other = std::filesystem::read_symlink("/proc/self/exe").parent_path() / "hawse-media-node";
   ::execv(other.c_str(), argv);
   std::perror(other.c_str());
   return 2;

@@ -37,7 +37,7 @@ class PodmanEngine:
     def start(self) -> None:
         (self.folder / "s").unlink(missing_ok=True)  # a killed one's
         with open(self.folder / "log", "ab") as log:
-            self.process = subprocess.Popen([*self.command, "system", "service", "--time", "0", self.host], stdout=log, stderr=log, start_new_session=True)
+            self.process = subprocess.Popen([*self.command, "system", "service", "--time", "0", self.host], stdout=log, stderr=log, start_new_session=True, cwd=self.folder)  # a monitor writes where it stands
         end = time.monotonic() + 60
         while not (self.folder / "s").exists():
             assert self.process.poll() is None and time.monotonic() < end, (self.folder / "log").read_text()
