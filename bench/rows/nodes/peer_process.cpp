@@ -10,7 +10,6 @@
 #include <unistd.h>
 
 #include <fstream>
-#include <set>
 #include <sstream>
 #include <utility>
 
@@ -87,6 +86,7 @@ PeerProcess::PeerProcess(PeerPackages packages, const fs::path& folder, const st
 }
 
 PeerProcess::~PeerProcess() {
+  const auto mapped = shared_files();  // not every peer removes them, and one that is killed can't
   try {
     tell({{"end", true}});
   } catch (const std::exception&) {
@@ -97,20 +97,28 @@ PeerProcess::~PeerProcess() {
   std::error_code error;
   for (const auto& entry : fs::directory_iterator("/dev/shm", error))
     if (entry.path().filename().string().starts_with(shared_memory_prefix_)) fs::remove(entry.path(), error);
+  for (const auto& file : mapped) fs::remove(file, error);
 }
 
-// A peer that is killed can't remove its shared memory: what it had mapped of /dev/shm goes with it.
-void PeerProcess::end_by_force() {
-  std::set<std::string> mapped;
+std::vector<pid_t> PeerProcess::all_pids() const {
   auto pids = descendants_of(process_.pid());
   pids.push_back(process_.pid());
-  for (const pid_t pid : pids) {
+  return pids;
+}
+
+// What it and all that it has started have mapped of /dev/shm.
+std::set<std::string> PeerProcess::shared_files() const {
+  std::set<std::string> mapped;
+  for (const pid_t pid : all_pids()) {
     std::ifstream maps(fmt::format("/proc/{}/maps", pid));
     for (std::string line; std::getline(maps, line);)
       if (const auto at = line.find("/dev/shm/"); at != std::string::npos) mapped.insert(line.substr(at));
   }
-  for (const pid_t pid : pids) ::kill(pid, SIGKILL);
-  for (const auto& file : mapped) ::unlink(file.c_str());
+  return mapped;
+}
+
+void PeerProcess::end_by_force() {
+  for (const pid_t pid : all_pids()) ::kill(pid, SIGKILL);
 }
 
 void PeerProcess::tell(json command) {

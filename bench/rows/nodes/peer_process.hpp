@@ -10,6 +10,7 @@
 #include <filesystem>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -43,6 +44,8 @@ class PeerProcess {
 
  private:
   std::string last_line() const;
+  std::vector<pid_t> all_pids() const;
+  std::set<std::string> shared_files() const;
   void end_by_force();
 
   PeerPackages packages_;

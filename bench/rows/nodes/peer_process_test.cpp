@@ -67,6 +67,26 @@ TEST_F(PeerProcessTest, that_ends_is_quoted_with_its_last_line) {
   EXPECT_THAT(reason({{"n", 1}}), HasSubstr("no luck today"));
 }
 
+TEST_F(PeerProcessTest, that_ends_when_told_leaves_no_shared_memory_either) {
+  const std::string shared = "/dev/shm/hawse-bench-test-" + std::to_string(::getpid());
+  start(R"(
+import json, mmap, os
+shared = open(")" + shared + R"(", "w+b")
+shared.truncate(4096)
+mapped = mmap.mmap(shared.fileno(), 4096)
+with open(os.environ["HAWSE_BENCH_CHANNEL"] + "/command") as commands, open(os.environ["HAWSE_BENCH_CHANNEL"] + "/answer", "w") as answers:
+    for line in commands:
+        command = json.loads(line)
+        if "end" in command:
+            break
+        print(json.dumps({"id": command["id"]}), file=answers, flush=True)
+)");
+  peer_->ask({});
+  ASSERT_TRUE(fs::exists(shared));
+  peer_.reset();
+  EXPECT_FALSE(fs::exists(shared));
+}
+
 TEST_F(PeerProcessTest, that_does_not_end_is_ended_with_its_children_and_its_shared_memory) {
   const std::string shared = "/dev/shm/hawse-bench-test-" + std::to_string(::getpid());
   start(R"(
