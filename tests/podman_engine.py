@@ -55,8 +55,9 @@ class PodmanEngine:
 
     def has_control_groups(self) -> bool:
         """Whether its containers are in groups of their own: a rootless one's only where its user was given some."""
-        told = subprocess.run([*self.command, "info", "--format", "{{json .Host.CgroupControllers}}"], capture_output=True, text=True, check=True).stdout
-        return not self.rootless or bool(json.loads(told))
+        if not self.rootless:
+            return True
+        return bool(json.loads(subprocess.run([*self.command, "info", "--format", "{{json .Host.CgroupControllers}}"], capture_output=True, text=True, check=True).stdout))
 
     def has_bridge(self) -> bool:
         return not self.rootless or shutil.which("slirp4netns") is not None

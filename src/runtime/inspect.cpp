@@ -22,8 +22,12 @@ ino_t inode_of(int fd) {
 
 // What a process holds of Hawsepipe's memory: open, or mapped with the descriptor closed.
 struct Held {
+  struct Mapping {
+    std::string rights, name;  // "rw-s"
+  };
   bool known = false;
-  std::map<ino_t, std::string> open, mapped, names;  // by inode; how it is mapped ("rw-s"), and its name
+  std::map<ino_t, std::string> open;  // by inode: the memory's name
+  std::map<ino_t, Mapping> mapped;
 };
 
 constexpr const char* kMemoryPrefix = "/memfd:hawse";
@@ -47,10 +51,7 @@ Held held_by(pid_t pid) {
     std::istringstream fields(line);
     std::string range, rights, offset, device, path;
     ino_t inode = 0;
-    if (fields >> range >> rights >> offset >> device >> inode >> path && path.starts_with(kMemoryPrefix)) {
-      held.mapped[inode] = rights;
-      held.names[inode] = path;
-    }
+    if (fields >> range >> rights >> offset >> device >> inode >> path && path.starts_with(kMemoryPrefix)) held.mapped[inode] = {rights, path};
   }
   return held;
 }
@@ -74,7 +75,7 @@ void Session::answer_inspect(Control::Client& client, const NodeRun& node) const
     if (held.known && inode != 0) {
       const auto mapped = held.mapped.find(inode);
       more["open"] = held.open.erase(inode) != 0;
-      more["mapped"] = mapped == held.mapped.end() ? json() : json(mapped->second);
+      more["mapped"] = mapped == held.mapped.end() ? json() : json(mapped->second.rights);
       if (mapped != held.mapped.end()) held.mapped.erase(mapped);
     }
     client.send(more);
@@ -112,8 +113,9 @@ void Session::answer_inspect(Control::Client& client, const NodeRun& node) const
   }
   // What is left was not found in the books: a link that a restart has replaced, or of a tap that has ended, which stays until its place is needed; or more than it was given.
   for (const auto& [inode, name] : held.open) client.send({{"type", "descriptor"}, {"node", node.id}, {"kind", "other"}, {"name", strip_control(name)}, {"open", true}});
-  for (const auto& [inode, rights] : held.mapped)
-    if (!held.open.contains(inode)) client.send({{"type", "descriptor"}, {"node", node.id}, {"kind", "other"}, {"name", held.names[inode]}, {"open", false}, {"mapped", rights}});
+  for (const auto& [inode, mapping] : held.mapped)
+    if (!held.open.contains(inode))
+      client.send({{"type", "descriptor"}, {"node", node.id}, {"kind", "other"}, {"name", strip_control(mapping.name)}, {"open", false}, {"mapped", mapping.rights}});
 }
 
 }  // namespace hawse::runtime

@@ -67,13 +67,16 @@ TEST_F(PeerProcessTest, that_ends_is_quoted_with_its_last_line) {
   EXPECT_THAT(reason({{"n", 1}}), HasSubstr("no luck today"));
 }
 
-TEST_F(PeerProcessTest, that_ends_when_told_leaves_no_shared_memory_either) {
-  const std::string shared = "/dev/shm/hawse-bench-test-" + std::to_string(::getpid());
-  start(R"(
+const std::string kMemory = "/dev/shm/hawse-bench-test-" + std::to_string(::getpid());
+const std::string kMapsMemory = R"(
 import json, mmap, os
-shared = open(")" + shared + R"(", "w+b")
+shared = open(")" + kMemory + R"(", "w+b")
 shared.truncate(4096)
 mapped = mmap.mmap(shared.fileno(), 4096)
+)";
+
+TEST_F(PeerProcessTest, that_ends_when_told_leaves_no_shared_memory_either) {
+  start(kMapsMemory + R"(
 with open(os.environ["HAWSE_BENCH_CHANNEL"] + "/command") as commands, open(os.environ["HAWSE_BENCH_CHANNEL"] + "/answer", "w") as answers:
     for line in commands:
         command = json.loads(line)
@@ -82,18 +85,14 @@ with open(os.environ["HAWSE_BENCH_CHANNEL"] + "/command") as commands, open(os.e
         print(json.dumps({"id": command["id"]}), file=answers, flush=True)
 )");
   peer_->ask({});
-  ASSERT_TRUE(fs::exists(shared));
+  ASSERT_TRUE(fs::exists(kMemory));
   peer_.reset();
-  EXPECT_FALSE(fs::exists(shared));
+  EXPECT_FALSE(fs::exists(kMemory));
 }
 
 TEST_F(PeerProcessTest, that_does_not_end_is_ended_with_its_children_and_its_shared_memory) {
-  const std::string shared = "/dev/shm/hawse-bench-test-" + std::to_string(::getpid());
-  start(R"(
-import json, mmap, os, subprocess, time
-shared = open(")" + shared + R"(", "w+b")
-shared.truncate(4096)
-mapped = mmap.mmap(shared.fileno(), 4096)
+  start(kMapsMemory + R"(
+import subprocess, time
 child = subprocess.Popen(["sleep", "1000"], start_new_session=True)
 with open(os.environ["HAWSE_BENCH_CHANNEL"] + "/answer", "w") as answers:
     print(json.dumps({"id": 1, "child": child.pid}), file=answers)
@@ -101,9 +100,9 @@ time.sleep(1000)
 )");
   const pid_t child = peer_->ask({}).at("child");
   ASSERT_TRUE(runs(child));
-  ASSERT_TRUE(fs::exists(shared));
+  ASSERT_TRUE(fs::exists(kMemory));
   peer_.reset();
-  EXPECT_FALSE(fs::exists(shared));
+  EXPECT_FALSE(fs::exists(kMemory));
   for (int i = 0; i < 500 && runs(child); ++i) ::usleep(10'000);  // SIGKILL takes its moment
   EXPECT_FALSE(runs(child));
 }
