@@ -206,7 +206,7 @@ class Member:
     def _configure(self, message: dict[str, Any], fds: list[int]) -> None:
         self.configuration = message
         self.loop = _plane.Loop(fds[0], fds[1], message.get("spin_ns", 0), self._exit_on_hangup)
-        self.loop.watch(self.control.fileno(), fds[0], self._exit_on_hangup)
+        self.loop.watch(self.control.fileno(), self._exit_on_hangup)
         self.input_names = [port["port"] for port in message["inputs"]]
         first = message.get("first_sequence", {})
         for index, port in enumerate(message["outputs"]):

@@ -3,8 +3,8 @@
 // Loop: what the driving thread of a node sits in. It waits for the next frame of any input (fairly, one link after the other), for room and
 // for slots of an output, keeps the node page, and watches the control socket.
 //
-// Watching.   A small native thread (it never takes the GIL) sits in epoll on the socket, edge-triggered. A message sets a flag and rings the
-//             node's own doorbell, so that one futex wait covers frames and control; a hang-up ends the process even while user code runs.
+// Watching.   A small native thread (it never takes the GIL) sits in epoll on the socket, edge-triggered. A message sets a flag and wakes
+//             the driving thread, so that one wait covers frames and control; a hang-up ends the process even while user code runs.
 // Sleeping.   plane::wait_on(), as any node.
 #include <fcntl.h>
 #include <signal.h>
@@ -25,7 +25,7 @@ struct Watch {
   std::atomic<std::uint32_t> owners;
   std::atomic<bool> message;   // [watch.message] thread releases, loop acquires
   std::atomic<bool> hung_up;
-  plane::Bell bell;
+  plane::Waker waker;          // of the driving thread
   int epoll_fd, socket_fd;
   bool exit_on_hangup;
 };
@@ -57,7 +57,6 @@ void let_go(Watch* watch) {
   if (watch == nullptr || watch->owners.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
   close(watch->epoll_fd);
   close(watch->socket_fd);
-  watch->bell.~Bell();
   std::free(watch);
 }
 
@@ -75,16 +74,16 @@ void watch_socket(void* argument) {
     if (gone && watch->exit_on_hangup) _exit(1);  // the runtime is gone: nobody is left to end anything in order for
     if (gone) watch->hung_up.store(true, std::memory_order_relaxed);
     watch->message.store(true, std::memory_order_release);
-    watch->bell.ring();
+    watch->waker.wake();
     if (gone) break;
   }
   let_go(watch);
 }
 
-// watch(socket_fd, bell_fd, exit_on_hangup)
+// watch(socket_fd, exit_on_hangup)
 PyObject* loop_watch(PyObject* self, PyObject* args) {
-  int socket_fd = 0, bell_fd = 0, exit_on_hangup = 0;
-  if (PyArg_ParseTuple(args, "iip", &socket_fd, &bell_fd, &exit_on_hangup) == 0) return nullptr;
+  int socket_fd = 0, exit_on_hangup = 0;
+  if (PyArg_ParseTuple(args, "ip", &socket_fd, &exit_on_hangup) == 0) return nullptr;
   auto* watch = static_cast<Watch*>(std::calloc(1, sizeof(Watch)));
   if (watch == nullptr) return PyErr_NoMemory();
   new (watch) Watch{};
@@ -94,7 +93,7 @@ PyObject* loop_watch(PyObject* self, PyObject* args) {
   watch->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
   epoll_event event{};
   event.events = EPOLLIN | EPOLLRDHUP | EPOLLET;
-  Status status = watch->socket_fd < 0 || watch->epoll_fd < 0 ? Status::system : plane::Bell::map(bell_fd, &watch->bell);
+  Status status = watch->socket_fd < 0 || watch->epoll_fd < 0 ? Status::system : Status::ok;
   if (status == Status::ok && epoll_ctl(watch->epoll_fd, EPOLL_CTL_ADD, watch->socket_fd, &event) != 0) status = Status::system;
   if (status == Status::ok) {
     watch->owners.store(2, std::memory_order_relaxed);
@@ -140,8 +139,9 @@ PyObject* loop_messages(PyObject* self, PyObject*) {
 // interrupt(), from any thread: ends the driving thread's wait as a message would.
 PyObject* loop_interrupt(PyObject* self, PyObject*) {
   LoopObject* loop = loop_of(self);
-  if (loop->watch != nullptr) loop->watch->message.store(true, std::memory_order_release);
-  loop->bell.ring();
+  if (loop->watch == nullptr) return none();
+  loop->watch->message.store(true, std::memory_order_release);
+  loop->watch->waker.wake();
   return none();
 }
 
@@ -190,14 +190,20 @@ struct Waiter {
 
   bool there() { return python::there(loop, wanted); }
 
-  void prepare_sleep() {
-    for (std::uint32_t i = 0; wanted.frames && i < loop->input_count; ++i) loop->inputs[i]->link.prepare_sleep();
+  void prepare_sleep(plane::SleepSet& set) {
+    for (std::uint32_t i = 0; i < loop->input_count; ++i)
+      if (!loop->inputs[i]->ended) loop->inputs[i]->link.prepare_sleep(set, !wanted.frames);
     for (std::uint32_t i = 0; i < loop->output_count; ++i)
-      if (listens(loop->outputs[i], wanted)) loop->outputs[i]->port.prepare_sleep();
+      if (listens(loop->outputs[i], wanted)) loop->outputs[i]->port.prepare_sleep(set);
+  }
+
+  void sleeps_on(const std::atomic<std::uint32_t>* word) {
+    if (loop->watch != nullptr) loop->watch->waker.sleeps_on(word);
   }
 
   void cancel_sleep() {
-    for (std::uint32_t i = 0; wanted.frames && i < loop->input_count; ++i) loop->inputs[i]->link.cancel_sleep();
+    if (loop->watch != nullptr) loop->watch->waker.awake();
+    for (std::uint32_t i = 0; i < loop->input_count; ++i) loop->inputs[i]->link.cancel_sleep();
     for (std::uint32_t i = 0; i < loop->output_count; ++i) loop->outputs[i]->port.cancel_sleep();
   }
 

@@ -78,7 +78,7 @@ class Supervised:
         theirs.close()
         self.bell = self.fd(_plane.create_doorbell())
         self.loop = _plane.Loop(self.bell, -1, 0, False)
-        self.loop.watch(self.socket.fileno(), self.bell, False)
+        self.loop.watch(self.socket.fileno(), False)
 
     def connect(self):
         """hello, configure, links, begin"""

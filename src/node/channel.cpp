@@ -54,11 +54,11 @@ ControlMessage Channel::receive() {
   return parse(std::move(*message));
 }
 
-void Channel::listen(plane::Bell& bell) {
-  thread_ = std::thread([this, &bell] { run(bell); });
+void Channel::listen(plane::Waker& waker) {
+  thread_ = std::thread([this, &waker] { run(waker); });
 }
 
-void Channel::run(plane::Bell& bell) noexcept {
+void Channel::run(plane::Waker& waker) noexcept {
   for (;;) {
     pollfd waits[2] = {{socket_.get(), POLLIN, 0}, {stop_.get(), POLLIN, 0}};
     if (::poll(waits, 2, -1) < 0) continue;
@@ -76,7 +76,7 @@ void Channel::run(plane::Bell& bell) noexcept {
     } catch (const std::exception&) {  // a socket that can't be read is as good as gone
       hang_up();
     }
-    bell.ring();
+    waker.wake();
     if (hung_up()) return;
   }
 }

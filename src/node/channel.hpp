@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The node's end of its control socket (docs/protocol.md). After listen(), a thread of its own receives, so that a hang-up is seen while the
-// node's code runs: it queues each message and rings the node's doorbell.
+// node's code runs: it queues each message and wakes the node's thread.
 //
 // Threading.  send() by any thread; take(), pending() and hung_up() by the node's thread.
 // Hang-up.    With HangUp::exit_process the process ends at once, whatever it does; with HangUp::tell, hung_up() is true from then on.
@@ -35,8 +35,8 @@ class Channel {
   Channel(const Channel&) = delete;
   Channel& operator=(const Channel&) = delete;
 
-  ControlMessage receive();         // before listen(): waits; throws Stopped on a hang-up
-  void listen(plane::Bell& bell);   // bell outlives this
+  ControlMessage receive();          // before listen(): waits; throws Stopped on a hang-up
+  void listen(plane::Waker& waker);  // of the node's thread; it outlives this
 
   bool pending() const noexcept { return pending_.load(std::memory_order_acquire); }  // take() gives something, or it hung up
   bool hung_up() const noexcept { return hung_up_.load(std::memory_order_acquire); }
@@ -45,7 +45,7 @@ class Channel {
   void send(const nlohmann::json& body);  // throws Stopped where the runtime is gone
 
  private:
-  void run(plane::Bell& bell) noexcept;
+  void run(plane::Waker& waker) noexcept;
   void hang_up() noexcept;
 
   UniqueFd socket_;

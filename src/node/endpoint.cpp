@@ -75,7 +75,7 @@ void Endpoint::open() {
   if (message.body["type"] != "configure") throw Error(ErrorCode::internal, "join the run", "expected configure, got " + message.body.dump());
   configure(std::move(message));
   while (!begun_) apply(channel_.receive());  // the thread that listens is for when the node's code runs: until then its wakes would only cost time
-  channel_.listen(bell_);
+  channel_.listen(waker_);
   for (const Link& link : links_)
     if (!link.connected) throw Error(ErrorCode::internal, "join the run", "a link is missing");
 }
@@ -348,17 +348,20 @@ struct Endpoint::Waiter {
 
   bool there() { return self.channel_.pending() || (is_ready = ready(context)); }
 
-  void prepare_sleep() noexcept {
+  void prepare_sleep(plane::SleepSet& set) noexcept {
     for (const auto& output : self.outputs_)
-      if (outputs) output->port().prepare_sleep();
+      if (outputs) output->port().prepare_sleep(set);
     for (Link& link : self.links_)
-      if (inputs && !link.ended) link.end->link.prepare_sleep();
+      if ((inputs || outputs) && !link.ended) link.end->link.prepare_sleep(set, !inputs);
   }
 
+  void sleeps_on(const std::atomic<std::uint32_t>* word) noexcept { self.waker_.sleeps_on(word); }
+
   void cancel_sleep() noexcept {
+    self.waker_.awake();
     for (const auto& output : self.outputs_) output->port().cancel_sleep();
     for (Link& link : self.links_)
-      if (inputs && !link.ended) link.end->link.cancel_sleep();
+      if ((inputs || outputs) && !link.ended) link.end->link.cancel_sleep();
   }
 
   void asleep(bool begins) noexcept {

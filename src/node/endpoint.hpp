@@ -5,8 +5,7 @@
 //
 // Order.      open() [hello ... begin], say_ready(), await_start(), then next() and the outputs' allocate and send; finish_streams(), stay().
 // Messages.   Links and arenas that come meanwhile are taken in by the thread that drives the endpoint, whenever it waits or asks for a frame.
-// Waiting.    Everything that waits does so in wait_until(): on the node's one doorbell, which peers and the control thread ring. An idle
-//             endpoint wakes up for nothing.
+// Waiting.    Everything that waits does so in wait_until(), which peers and the control thread end. An idle endpoint wakes up for nothing.
 // Threading.  One thread drives it; stopping() by any.
 // Hang-up.    A runtime that is gone ends the process, or (HangUp::tell) throws Stopped out of every wait.
 #pragma once
@@ -109,7 +108,8 @@ class Endpoint {
   bool wait_once(bool inputs, bool outputs, std::int64_t from_ns, std::int64_t timeout_ns, bool (*ready)(void*), void* context);
 
   plane::Bell bell_;
-  Channel channel_;  // after the bell: its thread rings it
+  plane::Waker waker_;
+  Channel channel_;  // after the waker: its thread uses it
   std::string language_;
   nlohmann::json configuration_;
   std::string id_;

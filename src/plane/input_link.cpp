@@ -79,15 +79,14 @@ struct Connection {
   }
 
   // After a sequentially consistent locked operation, which is a full fence.
-  void ring_if_asleep() noexcept {
-    if (memory.header->writer_sleeps.load(std::memory_order_seq_cst) != 0) bell.ring();
-  }
+  void wake_writer() noexcept { wake_peer(memory.header->writer_sleeps, bell, false); }
 
   void close(LinkState state, Status why) noexcept {
     if (verdict != Status::ok) return;
     verdict = why;
     memory.header->reader_state.store(static_cast<std::uint32_t>(state), std::memory_order_release);  // [link.reader_state]
-    bell.ring();
+    full_fence();
+    wake_peer(memory.header->writer_sleeps, bell, true);
   }
 
   std::uint64_t leased() const noexcept { return taken - released.load(std::memory_order_acquire); }
@@ -179,7 +178,7 @@ bool Connection::take(std::uint64_t at, std::uint16_t number, const ReaderArena&
   }
   positions_1[number].store(((at + 1) & kPositionMask) | (static_cast<std::uint64_t>(&arena - arenas) + 1) << kPositionBits, std::memory_order_release);
   ++taken;
-  ring_if_asleep();
+  wake_writer();
   return true;
 }
 
@@ -254,7 +253,7 @@ void Connection::give_back(std::uint32_t number) noexcept {
   positions_1[number].store(0, std::memory_order_release);
   released.store(released.load(std::memory_order_relaxed) + 1, std::memory_order_release);
   memory.header->returned[number / 64].fetch_or(std::uint64_t{1} << (number % 64), std::memory_order_seq_cst);  // [link.returned]
-  ring_if_asleep();
+  wake_writer();
 }
 
 }  // namespace
@@ -445,10 +444,9 @@ void InputLink::close() noexcept {
     if (connection != nullptr && !connection->left) connection->close(LinkState::ended, Status::ended);
 }
 
-void InputLink::prepare_sleep() noexcept {
+void InputLink::prepare_sleep(SleepSet& set, bool only_urgent) noexcept {
   if (Connection* const connection = state_ == nullptr ? nullptr : state_->settle(); connection != nullptr)
-    connection->memory.header->reader_sleeps.store(1, std::memory_order_relaxed);
-  full_fence();
+    set.add(connection->memory.header->reader_sleeps, only_urgent);
 }
 
 void InputLink::cancel_sleep() noexcept {

@@ -114,4 +114,23 @@ inline void add(std::atomic<std::uint64_t>& counter, std::uint64_t amount) noexc
 
 Status open_link(int fd, Mapping* mapping, LinkMemory* out) noexcept;
 
+void wake(const std::atomic<std::uint32_t>& word) noexcept;  // whoever sleeps on it, in any process
+
+// Wakes the other end, if it sleeps. After a full fence, or a sequentially consistent locked operation, since what it is to see was stored.
+inline void wake_peer(std::atomic<std::uint32_t>& sleeps, Bell& bell, bool urgent) noexcept {
+  const auto how = static_cast<Sleeps>(sleeps.load(std::memory_order_seq_cst));
+  if (how == Sleeps::awake) return;
+  if (!urgent && (how == Sleeps::on_word_for_urgent || how == Sleeps::on_doorbell_for_urgent)) return;
+  if (how == Sleeps::on_doorbell || how == Sleeps::on_doorbell_for_urgent) return bell.ring();
+  sleeps.store(static_cast<std::uint32_t>(Sleeps::awake), std::memory_order_relaxed);
+  wake(sleeps);
+}
+
+// Whoever was to do it may have died just before.
+inline void wake_for_certain(std::atomic<std::uint32_t>& sleeps) noexcept {
+  full_fence();
+  sleeps.store(static_cast<std::uint32_t>(Sleeps::awake), std::memory_order_relaxed);
+  wake(sleeps);
+}
+
 }  // namespace hawse::plane

@@ -12,7 +12,7 @@
 //              +------------+-------------+-------------+-----------------------+------------------+
 //              | LinkHeader | WriterStats | ReaderStats | Descriptor[ring_slots]| Lease[ring_slots]|
 //              +------------+-------------+-------------+-----------------------+------------------+
-//   doorbell   one futex word a node, mapped by the node and its direct peers.
+//   doorbell   one futex word a node, mapped by the node and its direct peers. Slept on where a node can't sleep on its links' words.
 //   node page  a node's progress and processing times, shared by the node and the supervisor only.
 // Links, doorbells and pages are sealed SHRINK|GROW, and mapped for writing by all who have them. Whoever is handed a memory checks its
 // size and its seals before it maps it.
@@ -43,7 +43,8 @@
 //   writer_state        not open: every frame that there will be has its stamp.
 //   reader_state        not open: nothing more is taken or returned, and every slot that the link holds is the writer's.
 //   adopted             what a dead reader held is in the ring: before, the reader of the new link takes nothing.
-//   ..._sleeps          a hint. Whoever sets it looks once more before it sleeps, so one that is seen late costs nothing.
+//   ..._sleeps          a hint. Whoever sets it looks once more before it sleeps, so one that is seen late costs nothing. Whoever finds it set sets it
+//                       to `awake` and wakes the word, or rings the doorbell.
 //
 // What a frame costs, both sides busy, on each link, besides its payload's own lines:
 //   writer  two lines stored (the descriptor) and its stats; one fence for all links; a look at reader_sleeps and reader_state. Every
@@ -52,7 +53,7 @@
 //           One reading of the clock, of a fast stream (a million frames a second) for one frame in 32.
 //   reader  the two lines loaded; one locked operation on `read` to take it; two to return it (its own lock, `returned`); its lease, twice;
 //           a look at writer_sleeps each time; the clock where the writer has read it.
-//   Neither makes a system call or allocates. The other side sleeps: one futex wake. No slot is large enough: four messages, a memory
+//   Neither makes a system call or allocates. The other side sleeps: one store to its word and one futex wake. No slot is large enough: four messages, a memory
 //   file and its mapping at each end, once; a page that is touched for the first time at an end costs that end a fault.
 //
 // After a death. The writer's own tables say what a dead reader had not returned: it is put into the replacement's link first,
@@ -62,6 +63,7 @@
 // Trust. Everything in a link may be overwritten by the peer at any time. Each side therefore keeps its own copy of what
 // it needs (the writer: which slots this link holds, its own descriptors; both: their own cursor), copies what the peer
 // wrote once, checks the copy, and uses only the copy. A peer that breaks the rules breaks its own link and nothing else.
+// That is why a node sleeps on its links' words: no peer can undo what another one wrote to wake it. All peers can write to a doorbell.
 #pragma once
 
 #include <atomic>
@@ -72,7 +74,7 @@ namespace hawse::plane {
 
 inline constexpr std::uint32_t kLinkMagic = 0x4c535748;  // "HWSL"
 inline constexpr std::uint32_t kPageMagic = 0x50535748;  // "HWSP"
-inline constexpr std::uint16_t kVersion = 2;
+inline constexpr std::uint16_t kVersion = 3;
 
 inline constexpr std::size_t kCacheLine = 64;       // fixed: a shared layout must not follow the compiler's opinion
 inline constexpr std::size_t kLinePair = 128;
@@ -135,6 +137,9 @@ struct Lease {
 
 enum class LinkState : std::uint32_t { open = 0, ended = 1, failed = 2 };
 
+// How an end of a link sleeps. for_urgent: frames, room and slots are no reason to wake it; a flush and the end of the other side are.
+enum class Sleeps : std::uint32_t { awake = 0, on_word = 1, on_word_for_urgent = 2, on_doorbell = 3, on_doorbell_for_urgent = 4 };
+
 struct LinkHeader {
   std::uint32_t magic;
   std::uint16_t version;
@@ -147,13 +152,13 @@ struct LinkHeader {
   alignas(kLinePair) std::atomic<std::uint64_t> read;  // [link.read] reader (where shared, the writer, too) releases, writer acquires
 
   // What the writer looks at when it sends.
-  // A side sets its flag, fences, looks once more, then sleeps on its node's doorbell. The other side fences after
-  // publishing and rings only if the flag is set: no system call while both are busy.
-  alignas(kLinePair) std::atomic<std::uint32_t> reader_sleeps;
+  // A side says how it sleeps, fences, looks once more, then sleeps: on this word, or on its node's doorbell. The other side fences after
+  // publishing and wakes it only if it sleeps: no system call while both are busy.
+  alignas(kLinePair) std::atomic<std::uint32_t> reader_sleeps;  // Sleeps; a futex word, not PRIVATE
   std::atomic<std::uint32_t> reader_state;  // LinkState. By the reader's side (or the supervisor): the writer forgets this link and takes its slots back
 
   // What the reader looks at.
-  alignas(kLinePair) std::atomic<std::uint32_t> writer_sleeps;
+  alignas(kLinePair) std::atomic<std::uint32_t> writer_sleeps;  // Sleeps; likewise
   std::atomic<std::uint32_t> writer_state;   // LinkState. By the writer's side (or the supervisor for a node that ended): no frame follows
   std::atomic<std::uint32_t> adopted;        // 1: the writer has put everything into this link that it has to give again
   // Flush: overtakes everything. The id is stored last; the reader looks at it after the stamp, so that it hears of a flush before

@@ -176,21 +176,16 @@ Status open_link(int fd, Mapping* mapping, LinkMemory* out) noexcept {
 Status Bell::map(int fd, Bell* out) noexcept { return Mapping::map(fd, sizeof(Doorbell), false, &out->mapping_); }
 
 std::uint32_t Bell::value() const noexcept {
-  return reinterpret_cast<const Doorbell*>(mapping_.data())->rings.load(std::memory_order_acquire);  // [doorbell.rings]
+  return word().load(std::memory_order_relaxed);  // [doorbell.rings]
 }
 
 void Bell::ring() noexcept {
-  auto* doorbell = reinterpret_cast<Doorbell*>(mapping_.data());
-  doorbell->rings.fetch_add(1, std::memory_order_release);  // [doorbell.rings]
-  ::syscall(SYS_futex, &doorbell->rings, FUTEX_WAKE, 0x7fffffff, nullptr, nullptr, 0);
+  word().fetch_add(1, std::memory_order_relaxed);  // [doorbell.rings] whoever rings has fenced
+  wake(word());
 }
 
-void Bell::wait(std::uint32_t seen, std::int64_t timeout_ns) noexcept {
-  auto* doorbell = reinterpret_cast<Doorbell*>(mapping_.data());
-  timespec timeout{};
-  timeout.tv_sec = static_cast<time_t>(timeout_ns / 1'000'000'000);
-  timeout.tv_nsec = static_cast<long>(timeout_ns % 1'000'000'000);
-  ::syscall(SYS_futex, &doorbell->rings, FUTEX_WAIT, seen, timeout_ns < 0 ? nullptr : &timeout, nullptr, 0);
-}
+std::atomic<std::uint32_t>& Bell::word() const noexcept { return reinterpret_cast<Doorbell*>(mapping_.data())->rings; }
+
+void wake(const std::atomic<std::uint32_t>& word) noexcept { ::syscall(SYS_futex, &word, FUTEX_WAKE, 0x7fffffff, nullptr, nullptr, 0); }
 
 }  // namespace hawse::plane

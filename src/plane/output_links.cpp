@@ -155,7 +155,7 @@ Status OutputPort::State::give_again(WriterLink& link, std::uint64_t set_aside_s
   }
   link.memory.header->adopted.store(1, std::memory_order_release);  // [link.adopted]
   full_fence();
-  ring_if_asleep(link);
+  wake_reader(link, false);
   return Status::ok;
 }
 
@@ -166,7 +166,8 @@ void OutputPort::State::forget(WriterLink& link) noexcept {
 
 void OutputPort::State::fail(WriterLink& link) noexcept {
   link.memory.header->writer_state.store(static_cast<std::uint32_t>(LinkState::failed), std::memory_order_release);  // [link.writer_state]
-  link.bell.ring();
+  full_fence();
+  wake_reader(link, true);
   forget(link);
   link.lost = true;
 }
@@ -175,12 +176,11 @@ void OutputPort::State::tell_end(WriterLink& link) noexcept {
   if (link.end_is_told) return;
   link.end_is_told = true;
   link.memory.header->writer_state.store(static_cast<std::uint32_t>(end_state), std::memory_order_release);  // [link.writer_state]
-  link.bell.ring();
+  full_fence();
+  wake_reader(link, true);
 }
 
-void OutputPort::State::ring_if_asleep(WriterLink& link) noexcept {
-  if (link.memory.header->reader_sleeps.load(std::memory_order_relaxed) != 0) link.bell.ring();
-}
+void OutputPort::State::wake_reader(WriterLink& link, bool urgent) noexcept { wake_peer(link.memory.header->reader_sleeps, link.bell, urgent); }
 
 Status OutputPort::set_link(std::uint32_t index, int link_fd, int reader_doorbell_fd, std::uint32_t queue, WhenFull when_full,
                             std::uint64_t set_aside_sequence) noexcept {

@@ -271,7 +271,7 @@ Status OutputPort::send(const Building& building, std::uint32_t copies) noexcept
   for (std::uint32_t i = 0; i < state.link_limit; ++i)
     if (state.links[i] != nullptr && state.links[i]->lost) add(state.links[i]->memory.writer->dropped, 1);
   full_fence();
-  state.each_open([](WriterLink& link) { State::ring_if_asleep(link); });
+  state.each_open([](WriterLink& link) { State::wake_reader(link, false); });
   state.drop_reference(number);
   return Status::ok;
 }
@@ -283,7 +283,8 @@ void OutputPort::flush(std::uint64_t id) noexcept {
     link.void_until = link.written;
     header.void_until.store(link.void_until, std::memory_order_relaxed);
     header.flush_id.store(id, std::memory_order_release);  // [link.flush_id]
-    link.bell.ring();                                      // it may wait for something else than frames
+    full_fence();
+    State::wake_reader(link, true);  // it may wait for something else than frames
   });
 }
 
@@ -318,10 +319,9 @@ bool OutputPort::drained() noexcept {
   return all;
 }
 
-void OutputPort::prepare_sleep() noexcept {
+void OutputPort::prepare_sleep(SleepSet& set) noexcept {
   if (state_ == nullptr) return;
-  state_->each_open([](WriterLink& link) { link.memory.header->writer_sleeps.store(1, std::memory_order_relaxed); });
-  full_fence();
+  state_->each_open([&set](WriterLink& link) { set.add(link.memory.header->writer_sleeps, false); });
 }
 
 void OutputPort::cancel_sleep() noexcept {

@@ -118,7 +118,7 @@ struct OutputPort::State {
   void fail(WriterLink&) noexcept;
   void tell_end(WriterLink&) noexcept;
   static LinkState reader_state(const WriterLink&) noexcept;
-  static void ring_if_asleep(WriterLink&) noexcept;  // after full_fence()
+  static void wake_reader(WriterLink&, bool urgent) noexcept;  // after full_fence()
 
   template <class F>
   void each_open(F&& f) noexcept {

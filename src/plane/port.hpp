@@ -4,8 +4,8 @@
 //
 // Data flow.   OutputPort: allocate -> fill in place -> send to every link of the port. InputLink: receive -> read in
 //              place -> release.
-// Sleeping.    Neither end blocks. A node has one Doorbell; it asks each of its ends to prepare_sleep(), looks at them once
-//              more, and waits on the doorbell (wait_on() of wait.hpp does the three). Peers ring it.
+// Sleeping.    Neither end blocks. A node asks each of its ends to prepare_sleep(), says so to their peers, looks at them once
+//              more, and sleeps (wait_on() of wait.hpp does it all). See SleepSet.
 // Threading.   One thread drives all ends of a node. Only InputLink::release may be called from any thread.
 // Errors.      Everything is noexcept, allocates nothing after set-up, logs nothing and returns Status. The code is
 //              freestanding (no libstdc++ at run time, no exceptions), so that one object serves every C library.
@@ -90,11 +90,51 @@ class Bell {
  public:
   static Status map(int fd, Bell* out) noexcept;
   std::uint32_t value() const noexcept;
-  void ring() noexcept;                                              // add one and wake
-  void wait(std::uint32_t seen, std::int64_t timeout_ns) noexcept;   // returns when value() != seen, or after timeout (<0: none), or spuriously
+  void ring() noexcept;  // add one and wake
+  std::atomic<std::uint32_t>& word() const noexcept;
 
  private:
   Mapping mapping_;
+};
+
+// What a node sleeps on, once: a word in each link whose other end may wake it, which only the two ends (and the supervisor) can write. Several words
+// at a time want futex_waitv (Linux 5.16); before that, and where there are more than kMostWords, it is the node's doorbell.
+class SleepSet {
+ public:
+  static constexpr std::uint32_t kMostWords = 128;  // that the kernel takes
+
+  explicit SleepSet(const Bell& bell) noexcept : bell_(bell), rings_(bell.value()) {}  // before the looks
+  void add(std::atomic<std::uint32_t>& word, bool only_urgent) noexcept;
+  void announce() noexcept;                       // to the peers; a full fence. Then look once more
+  const std::atomic<std::uint32_t>* word() const noexcept;  // a wake of it ends the sleep
+  void sleep(std::int64_t timeout_ns) noexcept;  // until a peer wakes us, a signal comes, or the timeout has passed (< 0: none); or spuriously
+
+ private:
+  struct Word {  // as the kernel's futex_waitv
+    std::uint64_t value, address;
+    std::uint32_t flags, reserved;
+  };
+  bool on_doorbell() const noexcept { return count_ == 0 || count_ > kMostWords || (count_ > 1 && !many_); }
+
+  const Bell& bell_;
+  std::uint32_t rings_, count_ = 0;
+  bool many_ = false;
+  Word words_[kMostWords];
+};
+void sleep_on_many_words(bool) noexcept;  // false: as before Linux 5.16, for tests. Else the kernel is asked, once
+
+// Ends the sleep of a node from another thread of its process. A peer can write to the word that the node sleeps on, but can't keep wake() from
+// waking it: it goes on until the node has woken.
+class Waker {
+ public:
+  // By the sleeper: before it looks once more (acquires what was there before a wake() that found it awake), and when it has woken.
+  void sleeps_on(const std::atomic<std::uint32_t>* word) noexcept;
+  void awake() noexcept;
+  void wake() noexcept;  // by any other thread
+
+ private:
+  std::atomic<std::uint32_t> sleeps_{0};  // odd: asleep
+  std::atomic<const std::atomic<std::uint32_t>*> word_{nullptr};
 };
 
 struct Slot {
@@ -152,7 +192,7 @@ class OutputPort {
   bool has_ended() const noexcept;
   bool drained() noexcept;                      // every link has read everything (or is gone)
 
-  void prepare_sleep() noexcept;                // from here on the readers ring when room or slots appear
+  void prepare_sleep(SleepSet&) noexcept;       // once it is announced the readers wake us when room or slots appear
   void cancel_sleep() noexcept;
   std::uint64_t slot_count() const noexcept;
   std::uint64_t largest_slot_bytes() const noexcept;  // 0: no arena is in use
@@ -196,7 +236,7 @@ class InputLink {
   bool has_unread() noexcept;   // receive would not say empty, nor unknown_arena again
   void close() noexcept;        // reader_state := ended: the writer takes everything back
 
-  void prepare_sleep() noexcept;
+  void prepare_sleep(SleepSet&, bool only_urgent = false) noexcept;  // only_urgent: frames don't wake us
   void cancel_sleep() noexcept;
   std::uint64_t leased() const noexcept;
 
@@ -213,8 +253,8 @@ struct Ends {
   std::size_t input_count = 0;
 };
 // Returns when an input has something (wait_for_input; take one that has ended, or is corrupt, out of `ends`: it always has),
-// when every output can_send (wait_for_room), when every output that has ended is drained (with neither), when the bell rings,
-// when a signal came, or after timeout_ns (< 0: none). `spin`: how long to look before sleeping; null: not at all.
+// when every output can_send (wait_for_room), when every output that has ended is drained (with neither), when a peer wakes us for something
+// else, when a signal came, or after timeout_ns (< 0: none). `spin`: how long to look before sleeping; null: not at all.
 void wait(Bell&, const Ends&, bool wait_for_input, bool wait_for_room, AdaptiveSpin* spin, std::int64_t timeout_ns) noexcept;
 
 // What the supervisor reads of a link, and its two levers.
@@ -228,8 +268,9 @@ class LinkView {
   bool adopted() const noexcept;  // the writer has put all into it that it had to give again
   LinkState writer_state() const noexcept;
   LinkState reader_state() const noexcept;
-  void end_for_writer(LinkState) noexcept;  // the writer is gone for good (then ring the reader)
-  void end_for_reader(LinkState) noexcept;  // the reader is gone for good (then ring the writer)
+  // For good. Each wakes the other end where it sleeps on the link's word; ring the doorbell of its node, too.
+  void end_for_writer(LinkState) noexcept;
+  void end_for_reader(LinkState) noexcept;
  private:
   Mapping mapping_;
   LinkMemory memory_;

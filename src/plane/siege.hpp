@@ -135,6 +135,17 @@ class Attacker {
   std::vector<std::uint64_t> kept_;
 };
 
+// With the looks that a wait has; asleep for no longer than a system call takes.
+template <class End, class Look>
+void sleep_an_instant(End& end, const Bell& bell, Look&& look) {
+  SleepSet set(bell);
+  end.prepare_sleep(set);
+  set.announce();
+  look();
+  set.sleep(0);
+  end.cancel_sleep();
+}
+
 // What the runtime reads of a link while it is besieged: counts that may be wrong, and no more of them than the link has places.
 inline void look_as_runtime(const LinkView& view, std::uint32_t ring_slots) {
   view.unread();
@@ -171,9 +182,7 @@ class BesiegedWriter {
       case 17: writer_.port->can_send(); break;
       case 20: return look_as_runtime(view_, 32);  // places of its ring: twice a queue of 3, and 17 slots
       case 18:
-        writer_.port->prepare_sleep();
-        writer_.port->drained();
-        writer_.port->cancel_sleep();
+        sleep_an_instant(*writer_.port, writer_.bell, [&] { writer_.port->drained(); });
         break;
       default: {
         if (!choices.one_in(4)) break;
@@ -279,9 +288,7 @@ class BesiegedReader {
       case 9: case 10: case 11: return release(choices);
       case 12: reader_.link->has_unread(); break;
       case 13:
-        reader_.link->prepare_sleep();
-        reader_.link->has_unread();
-        reader_.link->cancel_sleep();
+        sleep_an_instant(*reader_.link, reader_.bell, [&] { reader_.link->has_unread(); });
         break;
       case 14:
         if (choices.one_in(8)) return give_back_arena(choices.below(2));

@@ -3,9 +3,13 @@
 // Two processes that sleep whenever they have nothing to do. A ring that is lost stops them, and the test's time limit ends it.
 #include <sys/wait.h>
 
+#include <memory>
 #include <thread>
+#include <vector>
 
 #include "plane/edge_fixture.hpp"
+#include "plane/internal.hpp"
+#include "plane/wait.hpp"
 
 namespace hawse::plane {
 namespace {
@@ -24,21 +28,23 @@ Status send_sleeping(TestWriter& end, Bell& bell) {
   return status;
 }
 
-// There and back between this process and a child, each with one doorbell for both of its ends.
+// Ends of nodes that have several: the doorbells are the nodes'.
+void connect(TestWriter& writer, const TestFd& writers_bell, TestReader& reader, const TestFd& readers_bell, const TestFd& link) {
+  ASSERT_EQ(reader.link->connect(link.get(), writers_bell.get()), Status::ok);
+  const TestArena& arena = writer.arenas[0];
+  ASSERT_EQ(reader.link->add_arena(arena.fd.get(), arena.id, arena.slot_bytes, arena.slot_count), Status::ok);
+  ASSERT_EQ(writer.port->set_link(0, link.get(), readers_bell.get(), 1, WhenFull::block), Status::ok);
+}
+
+// There and back between this process and a child.
 struct PingPong {
   TestWriter ping{64, 2}, pong{64, 2};
   TestReader ping_reader, pong_reader;
   TestFd ping_link{create_link(1, WhenFull::block)}, pong_link{create_link(1, WhenFull::block)};
 
   PingPong() {
-    connect(ping, ping_reader, ping_link, pong.bell_fd);
-    connect(pong, pong_reader, pong_link, ping.bell_fd);
-  }
-  static void connect(TestWriter& writer, TestReader& reader, TestFd& link, TestFd& readers_bell) {
-    EXPECT_EQ(reader.link->connect(link.get(), writer.bell_fd.get()), Status::ok);
-    const TestArena& arena = writer.arenas[0];
-    EXPECT_EQ(reader.link->add_arena(arena.fd.get(), arena.id, arena.slot_bytes, arena.slot_count), Status::ok);
-    EXPECT_EQ(writer.port->set_link(0, link.get(), readers_bell.get(), 1, WhenFull::block), Status::ok);
+    connect(ping, ping.bell_fd, ping_reader, pong.bell_fd, ping_link);
+    connect(pong, pong.bell_fd, pong_reader, ping.bell_fd, pong_link);
   }
 };
 
@@ -91,6 +97,130 @@ TEST(Sleep, a_full_queue_wakes_its_writer) {
   int status = -1;
   EXPECT_EQ(::waitpid(child, &status, 0), child);
   EXPECT_EQ(status, 0);
+}
+
+// A reader with several writers, in processes of their own, that are sent to and answer by turns.
+class Neighbours : public testing::TestWithParam<std::pair<bool, int>> {
+ protected:
+  Neighbours() { sleep_on_many_words(GetParam().first); }
+  ~Neighbours() override { sleep_on_many_words(true); }
+};
+
+TEST_P(Neighbours, each_wakes_a_reader_that_sleeps_on_all) {
+  const int count = GetParam().second, rounds = 20000 / count;
+  std::vector<std::unique_ptr<TestWriter>> writers;
+  std::vector<std::unique_ptr<TestReader>> readers;
+  std::vector<std::unique_ptr<TestFd>> links;
+  std::vector<InputLink*> inputs;
+  for (int i = 0; i < count; ++i) {
+    TestWriter& writer = *writers.emplace_back(std::make_unique<TestWriter>(64, 1));
+    TestReader& reader = *readers.emplace_back(std::make_unique<TestReader>());
+    links.push_back(std::make_unique<TestFd>(create_link(1, WhenFull::block)));
+    connect(writer, writer.bell_fd, reader, readers[0]->bell_fd, *links[i]);
+    inputs.push_back(reader.link.get());
+  }
+  const pid_t child = ::fork();
+  ASSERT_GE(child, 0);
+  if (child == 0) {  // one after the other; each waits until its slot is given back
+    for (int i = 0; i < count * rounds; ++i)
+      if (send_sleeping(*writers[i % count], writers[i % count]->bell) != Status::ok) ::_exit(1);
+    ::_exit(0);
+  }
+  int received = 0;
+  while (received < count * rounds) {
+    Received frame;
+    const int before = received;
+    for (const auto& reader : readers) {
+      if (reader->link->receive(&frame) != Status::ok) continue;
+      ASSERT_TRUE(is_intact(frame));
+      reader->link->release(frame.slot, frame.epoch);
+      ++received;
+    }
+    if (received == before) wait(readers[0]->bell, {nullptr, 0, inputs.data(), inputs.size()}, true, false, nullptr, -1);
+  }
+  int status = -1;
+  EXPECT_EQ(::waitpid(child, &status, 0), child);
+  EXPECT_EQ(status, 0);
+}
+
+// On all words (which a kernel before 5.16 can't), on the doorbell, and with more than the kernel takes.
+INSTANTIATE_TEST_SUITE_P(Sleep, Neighbours, testing::Values(std::pair(true, 2), std::pair(true, 5), std::pair(false, 2), std::pair(true, 130)));
+
+// A node that sleeps on two links, and what happens between its last look and its sleep.
+struct Interrupted {
+  TestWriter writer{64, 1}, hostile{64, 1};
+  TestReader reader, other;
+  TestFd link{create_link(1, WhenFull::block)}, hostile_link{create_link(1, WhenFull::block)};
+  Mapping mapping;
+  LinkMemory hostile_memory;
+  Waker waker;
+
+  Interrupted() {
+    connect(writer, writer.bell_fd, reader, reader.bell_fd, link);
+    connect(hostile, hostile.bell_fd, other, reader.bell_fd, hostile_link);
+    EXPECT_EQ(open_link(hostile_link.get(), &mapping, &hostile_memory), Status::ok);
+  }
+
+  template <class Between>
+  struct Waiter {
+    Interrupted& self;
+    Between between;
+    bool there() const { return self.reader.link->has_unread(); }
+    void prepare_sleep(SleepSet& set) const {
+      self.other.link->prepare_sleep(set);
+      self.reader.link->prepare_sleep(set);
+    }
+    void sleeps_on(const std::atomic<std::uint32_t>* word) const { self.waker.sleeps_on(word); }
+    void asleep(bool begins) const {
+      if (begins) between();
+    }
+    void cancel_sleep() const {
+      self.waker.awake();
+      self.reader.link->cancel_sleep();
+      self.other.link->cancel_sleep();
+    }
+  };
+  template <class Between>
+  void sleep(std::int64_t timeout_ns, Between between) {
+    AdaptiveSpin never;
+    wait_on(reader.bell, never, 0, timeout_ns, Waiter<Between>{*this, between});
+  }
+
+  // A frame wakes the node, and the hostile neighbour puts back whatever it can write.
+  void send_and_undo() {
+    const std::uint32_t rings = reader.bell.value(), how = hostile_memory.header->reader_sleeps.load();
+    ASSERT_EQ(send_one(*writer.port), Status::ok);
+    reader.bell.word().store(rings);
+    hostile_memory.header->reader_sleeps.store(how);
+  }
+};
+
+TEST(Sleep, a_neighbour_cannot_undo_what_another_wrote_to_wake_a_node) {
+  Interrupted node;
+  node.sleep(-1, [&] { node.send_and_undo(); });
+  EXPECT_TRUE(node.reader.link->has_unread());
+}
+
+TEST(Sleep, on_a_doorbell_a_neighbour_can_which_costs_time) {
+  constexpr std::int64_t kTimeout_ns = 20'000'000;
+  sleep_on_many_words(false);
+  Interrupted node;
+  const std::int64_t start_ns = monotonic_ns();
+  node.sleep(kTimeout_ns, [&] { node.send_and_undo(); });
+  sleep_on_many_words(true);
+  EXPECT_GE(monotonic_ns() - start_ns, kTimeout_ns);
+  EXPECT_TRUE(node.reader.link->has_unread());
+}
+
+TEST(Sleep, a_neighbour_cannot_keep_a_node_from_being_woken_by_its_own_process) {
+  Interrupted node;
+  std::thread thread;
+  node.sleep(-1, [&] {
+    thread = std::thread([&] { node.waker.wake(); });
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));  // the first wake comes to nothing
+  });
+  thread.join();
+  node.waker.wake();  // of nobody who sleeps: returns at once
 }
 
 TEST(Sleep, ends_at_a_ring) {

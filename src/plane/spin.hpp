@@ -64,8 +64,8 @@ class AdaptiveSpin {
   }
 
  private:
-  static constexpr std::int64_t kTakenAway_ns = 50'000;     // far more than an interrupt takes
-  static constexpr std::int64_t kLeastShare = 8;            // an eighth of the time
+  static constexpr std::int64_t kTakenAway_ns = 50'000;       // far more than an interrupt takes
+  static constexpr std::int64_t kLeastShare = 8;              // an eighth of the time
   static constexpr std::int64_t kForgotten_ns = 100'000'000;  // of looking
   static constexpr std::uint32_t kLeastSkipped = 16, kMostSkipped = 8192;  // waits
 
@@ -75,15 +75,15 @@ class AdaptiveSpin {
   std::uint32_t skip_ = 0, penalty_ = kLeastSkipped;
 };
 
-// Calls there() until it says true, the bell has rung since `seen`, or the spin's budget is spent or given up; false: sleep now.
-template <class Bell, class There, class Clock>
-bool look_before_sleep(AdaptiveSpin& spin, const Bell& bell, std::uint32_t seen, std::int64_t from_ns, std::int64_t most_ns, Clock&& clock_ns, There&& there) noexcept {
+// Calls there() until it says true, or the spin's budget is spent or given up; false: sleep now.
+template <class There, class Clock>
+bool look_before_sleep(AdaptiveSpin& spin, std::int64_t from_ns, std::int64_t most_ns, Clock&& clock_ns, There&& there) noexcept {
   constexpr int kLooksPerClock = 16;  // reading the clock costs as much as some looks
   std::int64_t budget_ns = spin.budget_ns();
   if (most_ns >= 0 && most_ns < budget_ns) budget_ns = most_ns;
   for (std::int64_t last_ns = from_ns; last_ns - from_ns < budget_ns;) {
     for (int i = 0; i < kLooksPerClock; ++i) {
-      if (there() || bell.value() != seen) return true;
+      if (there()) return true;
       pause_cpu();
     }
     const std::int64_t now_ns = clock_ns();

@@ -8,11 +8,6 @@ namespace {
 
 constexpr std::int64_t kLimit_ns = 20'000;
 
-struct Bell {
-  std::uint32_t value() const { return rings; }
-  std::uint32_t rings = 0;
-};
-
 AdaptiveSpin spin_after(int waits, std::int64_t each_ns) {
   AdaptiveSpin spin;
   spin.set_limit(kLimit_ns);
@@ -101,24 +96,21 @@ TEST(AdaptiveSpin, sleeps_at_once_where_others_need_the_core) {
   for (int i = 0; i < 10; ++i) spin.came(3'000'000);
   std::int64_t now_ns = 0;
   int clocks = 0;
-  EXPECT_FALSE(look_before_sleep(spin, Bell(), 0, 0, -1, [&] { return ++clocks, now_ns += 3'000'000; }, [] { return false; }));
+  EXPECT_FALSE(look_before_sleep(spin, 0, -1, [&] { return ++clocks, now_ns += 3'000'000; }, [] { return false; }));
   EXPECT_EQ(clocks, 1);
 }
 
-TEST(AdaptiveSpin, looks_no_longer_than_its_limit_and_hears_the_bell) {
+TEST(AdaptiveSpin, looks_no_longer_than_its_limit) {
   AdaptiveSpin spin = spin_after(100, 1'000);
   std::int64_t now_ns = 0;
   const auto clock_ns = [&] { return now_ns += 1'000; };
-  Bell bell;
   int looks = 0;
-  EXPECT_FALSE(look_before_sleep(spin, bell, 0, 0, -1, clock_ns, [&] { return ++looks < 0; }));
+  EXPECT_FALSE(look_before_sleep(spin, 0, -1, clock_ns, [&] { return ++looks < 0; }));
   EXPECT_EQ(now_ns, kLimit_ns);
   now_ns = looks = 0;
-  EXPECT_FALSE(look_before_sleep(spin, bell, 0, 0, 3'000, clock_ns, [&] { return ++looks < 0; }));
+  EXPECT_FALSE(look_before_sleep(spin, 0, 3'000, clock_ns, [&] { return ++looks < 0; }));
   EXPECT_EQ(now_ns, 3'000);
-  EXPECT_TRUE(look_before_sleep(spin, bell, 0, now_ns, -1, clock_ns, [&] { return ++looks > 100; }));
-  bell.rings = 1;
-  EXPECT_TRUE(look_before_sleep(spin, bell, 0, now_ns, -1, clock_ns, [] { return false; }));
+  EXPECT_TRUE(look_before_sleep(spin, now_ns, -1, clock_ns, [&] { return ++looks > 100; }));
 }
 
 }  // namespace

@@ -172,7 +172,14 @@ std::uint64_t LinkView::leased() const noexcept {
 bool LinkView::adopted() const noexcept { return memory_.header->adopted.load(std::memory_order_acquire) != 0; }  // [link.adopted]
 LinkState LinkView::writer_state() const noexcept { return state_in(memory_.header->writer_state); }
 LinkState LinkView::reader_state() const noexcept { return state_in(memory_.header->reader_state); }
-void LinkView::end_for_writer(LinkState state) noexcept { set_state(memory_.header->writer_state, state); }  // [link.writer_state]
-void LinkView::end_for_reader(LinkState state) noexcept { set_state(memory_.header->reader_state, state); }  // [link.reader_state]
+void LinkView::end_for_writer(LinkState state) noexcept {
+  set_state(memory_.header->writer_state, state);  // [link.writer_state]
+  wake_for_certain(memory_.header->reader_sleeps);
+}
+
+void LinkView::end_for_reader(LinkState state) noexcept {
+  set_state(memory_.header->reader_state, state);  // [link.reader_state]
+  wake_for_certain(memory_.header->writer_sleeps);
+}
 
 }  // namespace hawse::plane

@@ -24,10 +24,10 @@ class atomic {
   atomic(const atomic&) = delete;
 
   T load(memory_order order, const char* file = __builtin_FILE(), int line = __builtin_LINE()) const noexcept {
-    return static_cast<T>(model::load(&value_, sizeof(T), order, {file, line}));
+    return (T)(model::load(&value_, sizeof(T), order, {file, line}));  // NOLINT: T may be a pointer
   }
   void store(T value, memory_order order, const char* file = __builtin_FILE(), int line = __builtin_LINE()) noexcept {
-    model::store(&value_, sizeof(T), static_cast<uint64_t>(value), order, {file, line});
+    model::store(&value_, sizeof(T), (uint64_t)(value), order, {file, line});  // NOLINT: likewise
   }
   T exchange(T value, memory_order order, const char* file = __builtin_FILE(), int line = __builtin_LINE()) noexcept {
     return static_cast<T>(model::change(model::Change::exchange, &value_, sizeof(T), static_cast<uint64_t>(value), order, {file, line}));

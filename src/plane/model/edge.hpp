@@ -13,7 +13,7 @@ inline constexpr std::uint32_t kMostFrames = 16;
 
 // Words that a model leaves out are plain memory: what it is not about costs no interleavings.
 struct Follow {
-  bool sleeping = false;  // flags and doorbells
+  bool sleeping = false;  // the words that are slept on
   bool closing = false;   // the states of both sides
   bool leases = false;
   bool flushing = false;

@@ -37,7 +37,7 @@
 namespace hawse::model {
 namespace {
 
-constexpr std::size_t kMostWords = 256, kTable = 1024, kMostOperations = 256, kMostThreads = 4;
+constexpr std::size_t kMostWords = 256, kTable = 1024, kMostOperations = 256, kMostThreads = 4, kMostSlept = 4;
 
 struct Word {
   const void* address;
@@ -57,6 +57,10 @@ struct Thread {
   Word* delayed_word;
   std::uint64_t delayed_value;
   std::memory_order delayed_order;
+  const Word* sleeps_on[kMostSlept];  // several at a time, on `bed`
+  std::size_t sleeps_on_count;
+  Word* bed;
+  std::uint64_t bed_word;
 };
 
 Word words[kMostWords];
@@ -64,7 +68,7 @@ std::size_t word_count = 0;
 std::uint16_t table[kTable];  // index + 1 by address
 Thread threads[kMostThreads];
 bool running = false, ending = false;  // ending: also while a model is built: nobody sleeps then, and nobody dies
-bool bells_followed = false;           // else a fence has nothing to order, and isn't entered
+bool sleep_followed = false;           // else a fence has nothing to order, and isn't entered
 Operation met[kMostOperations];
 int met_count = 0;
 std::vector<Operation> met_list;
@@ -250,43 +254,63 @@ void fence(std::memory_order order) noexcept {
   if (thread.last_operation == 0) return;
   const Operation after = met[thread.last_operation - 1];
   const Operation operation{after.site, Kind::fence, after.word, order};
-  if (!bells_followed || ending) return rl::atomic_thread_fence(relacys(order), where(after.site));
+  if (!sleep_followed || ending) return rl::atomic_thread_fence(relacys(order), where(after.site));
   int at = 0;
   while (at < met_count && !same(met[at], operation)) ++at;
   if (at == met_count) met[met_count++] = operation;
   if (!is_mutated(operation, Mutation::How::relaxed)) rl::atomic_thread_fence(relacys(order), where(after.site));
 }
 
-// The kernel compares with the word's newest value, and no wake is between that and the sleep. Who was told that it is another one
+// The kernel compares with the words' newest values, and no wake is between that and the sleep. Who was told that one is another
 // has seen it: a change by nothing is how Relacy reads the newest.
-bool futex_wait(const void* address, std::uint32_t expected) noexcept {
-  Word* const word = find(address);
-  if (word == nullptr) abort();
+bool futex_wait(const FutexWord* slept, std::size_t count) noexcept {
+  Thread& thread = self();
+  if (count > kMostSlept || (count > 1 && thread.bed == nullptr)) abort();
   release_delayed();
   rl::ctx().sched();
-  if (word->shared().debug_value() != expected) {
+  for (std::size_t i = 0; i < count; ++i) {
+    Word* const word = find(slept[i].word);
+    if (word == nullptr) abort();
+    thread.sleeps_on[i] = word;
+    if (word->shared().debug_value() == slept[i].expected) continue;
     word->shared().fetch_add(0, rl::mo_relaxed, where({nullptr, 0}));
     return false;
   }
-  word->shared().wait(rl::ctx(), false, false, where({nullptr, 0}));
+  Word* const bed = count > 1 ? thread.bed : find(slept[0].word);
+  thread.sleeps_on_count = count > 1 ? count : 0;
+  bed->shared().wait(rl::ctx(), false, false, where({nullptr, 0}));
+  thread.sleeps_on_count = 0;
   return true;
 }
 
 void futex_wake(const void* address) noexcept {
   Word* const word = find(address);
-  if (word == nullptr) return;  // a doorbell that nobody follows, so nobody sleeps on it
+  if (word == nullptr) return;  // a word that nobody follows, so nobody sleeps on it
   rl::ctx().sched();
-  if (!ending) word->shared().wake(rl::ctx(), static_cast<rl::thread_id_t>(kMostThreads), where({nullptr, 0}));
+  if (ending) return;
+  word->shared().wake(rl::ctx(), static_cast<rl::thread_id_t>(kMostThreads), where({nullptr, 0}));
+  for (Thread& thread : threads)
+    for (std::size_t i = 0; i < thread.sleeps_on_count; ++i)
+      if (thread.sleeps_on[i] == word) thread.bed->shared().wake(rl::ctx(), 1, where({nullptr, 0}));
 }
+
+void pause() noexcept { rl::yield(1, where({nullptr, 0})); }
 
 void follow(const void* address, const char* name) noexcept {
   Word& word = add(address, name);
-  bells_followed = bells_followed || strcmp(name, "doorbell.rings") == 0;
+  sleep_followed = sleep_followed || strcmp(name, "link.reader_sleeps") == 0;
   new (word.atomic) rl::atomic<std::uint64_t>();
   word.shared().store(0, rl::mo_relaxed, where({nullptr, 0}));
 }
 
 void follow_payload(const void* bytes) noexcept { new (add(bytes, nullptr).plain) rl::var<std::uint64_t>(); }
+
+void let_sleep_on_many() noexcept {
+  for (Thread& thread : threads) {
+    follow(&thread.bed_word, "bed");
+    thread.bed = find(&thread.bed_word);
+  }
+}
 
 void write_payload(const void* bytes, std::uint64_t value) noexcept { find(bytes)->payload()(where({nullptr, 0})) = value; }
 
@@ -312,6 +336,8 @@ bool may_die(void (*f)(void*), void* argument) noexcept {
 
 Message::Message() noexcept { follow(&word_, "message"); }
 void Message::say(std::uint64_t value) noexcept { store(&word_, sizeof word_, value, std::memory_order_release, {nullptr, 0}); }
+void Message::say_unordered(std::uint64_t value) noexcept { store(&word_, sizeof word_, value, std::memory_order_relaxed, {nullptr, 0}); }
+std::uint64_t Message::heard_unordered() const noexcept { return load(&word_, sizeof word_, std::memory_order_relaxed, {nullptr, 0}); }
 std::uint64_t Message::heard() const noexcept { return load(&word_, sizeof word_, std::memory_order_acquire, {nullptr, 0}); }
 
 namespace {
@@ -320,10 +346,14 @@ template <unsigned Threads>
 struct Suite : rl::test_suite<Suite<Threads>, Threads> {
   void before() {
     running = true;
-    bells_followed = false;
+    sleep_followed = false;
     word_count = 0;
     memset(table, 0, sizeof table);
-    for (Thread& thread : threads) thread.mortal = thread.delayed = false;
+    for (Thread& thread : threads) {
+      thread.mortal = thread.delayed = false;
+      thread.sleeps_on_count = 0;
+      thread.bed = nullptr;
+    }
     reset_system();
     ending = true;
     model_now = maker_now->make(model_place);

@@ -29,12 +29,18 @@ std::uint64_t change(Change, void* word, std::size_t bytes, std::uint64_t operan
 bool compare_exchange(void* word, std::size_t bytes, std::uint64_t* expected, std::uint64_t value, std::memory_order, std::memory_order failed,
                       Site) noexcept;
 void fence(std::memory_order) noexcept;
-bool futex_wait(const void* word, std::uint32_t expected) noexcept;  // false: the word is another one
+struct FutexWord {
+  const void* word;
+  std::uint32_t expected;
+};
+bool futex_wait(const FutexWord* words, std::size_t count) noexcept;  // on all of them; false: a word is another one
 void futex_wake(const void* word) noexcept;
+void pause() noexcept;  // of a thread that can't go on before another one has
 
 // What a model says, in its constructor: which words are followed, and which bytes are a payload, whose races are found.
 void follow(const void* word, const char* name) noexcept;
 void follow_payload(const void* bytes) noexcept;
+void let_sleep_on_many() noexcept;  // threads may sleep on several words at a time
 
 // What its threads do.
 void write_payload(const void* bytes, std::uint64_t value) noexcept;
@@ -49,6 +55,8 @@ class Message {
   Message() noexcept;
   void say(std::uint64_t) noexcept;
   std::uint64_t heard() const noexcept;
+  void say_unordered(std::uint64_t) noexcept;  // without what was done before
+  std::uint64_t heard_unordered() const noexcept;
 
  private:
   std::uint64_t word_ = 0;

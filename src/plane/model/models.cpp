@@ -5,6 +5,7 @@
 #include "plane/model/models.hpp"
 
 #include "plane/model/edge.hpp"
+#include "plane/wait.hpp"
 
 namespace hawse::plane {
 namespace {
@@ -92,7 +93,7 @@ struct Pool final : model::Model {
   }
 };
 
-// Both sides sleep on their doorbells whenever they can't go on. A lost wake-up is a deadlock, which the explorer finds.
+// Both sides sleep whenever they can't go on. A lost wake-up is a deadlock, which the explorer finds.
 // Holds: the reader returns nothing before the end, so that only its taking can wake the writer.
 template <WhenFull Policy, std::uint32_t Queue, std::uint32_t Slots, std::uint64_t Frames, bool Holds = false>
 struct Sleep final : model::Model {
@@ -225,6 +226,71 @@ struct FlushWakes final : model::Model {
     InputLink* const input = &reader.link;
     Received frame;
     while (reader.link.receive(&frame) != Status::flushed) wait(reader.door.bell, {nullptr, 0, &input, 1}, true, false, nullptr, -1);
+  }
+  void at_end() override {}
+};
+
+// A reader of two links sleeps on both, or on its doorbell; what each brings wakes it.
+template <bool Many>
+struct TwoInputs final : model::Model {
+  static constexpr Follow kFollow{.sleeping = true};
+  Writer writers[2]{Writer{1, kFollow}, Writer{1, kFollow}};
+  Reader readers[2]{Reader{kFollow}, Reader{kFollow}};  // of one node, the first one's doorbell
+
+  TwoInputs() {
+    sleep_on_many_words(Many);
+    if (Many) model::let_sleep_on_many();
+    for (int i = 0; i < 2; ++i) {
+      const int link = create_link(1, WhenFull::block);
+      follow_link(link, kFollow);
+      readers[i].connect(link, writers[i]);
+      attach(writers[i], link, readers[0], 1, WhenFull::block);
+    }
+  }
+  void thread(unsigned index) override {
+    if (index == 0) {
+      for (Writer& writer : writers) model::check(writer.send() == Status::ok, "a link with room takes a frame");
+      return;
+    }
+    InputLink* const inputs[2] = {&readers[0].link, &readers[1].link};
+    while (readers[0].received + readers[1].received < 2)
+      if (readers[0].take() != Status::ok && readers[1].take() != Status::ok) wait(readers[0].door.bell, {nullptr, 0, inputs, 2}, true, false, nullptr, -1);
+  }
+  void at_end() override {}
+};
+
+// A thread of the reader's own process ends its sleep on a link.
+struct Woken final : model::Model {
+  static constexpr Follow kFollow{.sleeping = true};
+  Writer writer{1, kFollow};
+  Reader reader{kFollow};
+  Waker waker;
+  model::Message message;
+
+  Woken() {
+    join(writer, reader, kFollow, 1, WhenFull::block);
+    model::follow(&waker, "waker.sleeps");
+  }
+  struct Waiter {
+    Woken& self;
+    bool there() const { return self.message.heard_unordered() != 0; }
+    void prepare_sleep(SleepSet& set) const { self.reader.link.prepare_sleep(set); }
+    void sleeps_on(const std::atomic<std::uint32_t>* word) const { self.waker.sleeps_on(word); }
+    void cancel_sleep() const {
+      self.waker.awake();
+      self.reader.link.cancel_sleep();
+    }
+    void asleep(bool) const {}
+  };
+  void thread(unsigned index) override {
+    if (index == 0) {
+      message.say_unordered(1);
+      waker.wake();
+      return;
+    }
+    AdaptiveSpin never;
+    while (!wait_on(reader.door.bell, never, 0, -1, Waiter{*this})) {
+    }
   }
   void at_end() override {}
 };
@@ -422,6 +488,9 @@ std::vector<Searched> models() {
       {model::maker<ReaderGoes>("reader goes", 2), 2, 4, 2},
       {model::maker<Flush>("flush", 2), 2, 4, 2},
       {model::maker<FlushWakes>("flush, a reader that sleeps", 2), 3, 5, 2},
+      {model::maker<TwoInputs<true>>("sleep on two links", 2), 2, 3, 2},
+      {model::maker<TwoInputs<false>>("sleep on a doorbell", 2), 2, 3, 2},
+      {model::maker<Woken>("woken by its own process", 2), 3, 5, 2},
       {model::maker<Sleep<WhenFull::block, 1, 1, 1>>("sleep, one frame", 2), 2, 3, 2},
       {model::maker<Sleep<WhenFull::block, 1, 1, 2>>("sleep, one slot", 2), 1, 2, 1},
       {model::maker<Sleep<WhenFull::block, 1, 2, 3>>("sleep, queue of one", 2), 1, 2, 1},

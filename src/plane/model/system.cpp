@@ -26,6 +26,7 @@ int __real_munmap(void*, size_t);
 ssize_t __real_pwrite(int, const void*, size_t, off_t);
 int __real_close(int);
 int __real_clock_gettime(clockid_t, timespec*);
+int __real_nanosleep(const timespec*, timespec*);
 long __wrap_syscall(long, ...);
 int __wrap_ftruncate(int, off_t);
 int __wrap_fallocate(int, int, off_t, off_t);
@@ -36,6 +37,7 @@ int __wrap_munmap(void*, size_t);
 ssize_t __wrap_pwrite(int, const void*, size_t, off_t);
 int __wrap_close(int);
 int __wrap_clock_gettime(clockid_t, timespec*);
+int __wrap_nanosleep(const timespec*, timespec*);
 }
 
 namespace {
@@ -99,6 +101,25 @@ void* take_block(size_t bytes) {
   return data;
 }
 
+constexpr long kFutexWaitv = 449;
+struct ManyWord {
+  uint64_t value, address;
+  uint32_t flags, reserved;
+};
+
+long answer(bool good, int error) {
+  if (!good) errno = error;
+  return good ? 0 : -1;
+}
+
+long wait_on_many(const ManyWord* words, size_t count) {
+  hawse::model::FutexWord slept[8];
+  if (count == 0) return answer(false, EINVAL);
+  if (count > 8) abort();
+  for (size_t i = 0; i < count; ++i) slept[i] = {reinterpret_cast<const void*>(words[i].address), static_cast<uint32_t>(words[i].value)};  // NOLINT: as above
+  return answer(hawse::model::futex_wait(slept, count), EAGAIN);
+}
+
 }  // namespace
 
 void hawse::model::reset_system() noexcept {
@@ -115,12 +136,18 @@ long __wrap_syscall(long number, ...) {
   va_end(list);
   if (!hawse::model::is_running()) return __real_syscall(number, argument[0], argument[1], argument[2], argument[3], argument[4], argument[5]);
   if (number == SYS_memfd_create) return make_file();
+  if (number == kFutexWaitv) return wait_on_many(reinterpret_cast<const ManyWord*>(argument[0]), static_cast<size_t>(argument[1]));  // NOLINT: a system call's argument
   if (number != SYS_futex) abort();
   const void* word = reinterpret_cast<const void*>(argument[0]);  // NOLINT: a system call's argument
   if (static_cast<int>(argument[1]) == FUTEX_WAKE) return hawse::model::futex_wake(word), 0;
-  if (hawse::model::futex_wait(word, static_cast<uint32_t>(argument[2]))) return 0;
-  errno = EAGAIN;
-  return -1;
+  const hawse::model::FutexWord one{word, static_cast<uint32_t>(argument[2])};
+  return answer(hawse::model::futex_wait(&one, 1), EAGAIN);
+}
+
+int __wrap_nanosleep(const timespec* time, timespec* left) {
+  if (!hawse::model::is_running()) return __real_nanosleep(time, left);
+  hawse::model::pause();
+  return 0;
 }
 
 int __wrap_ftruncate(int fd, off_t size) {
