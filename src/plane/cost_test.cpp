@@ -49,6 +49,7 @@ int pass_frames(OutputPort& port, InputLink& link, std::uint64_t bytes) {
 int ending_of(TestWriter& writer, TestReader& reader, std::uint64_t bytes, bool then_ring) {
   const pid_t child = ::fork();
   if (child == 0) {
+    pass_frames(*writer.port, *reader.link, bytes);  // a slot's pages are mapped when it's given out for the first time
     if (!give_up_system_calls()) ::_exit(1);
     const int code = pass_frames(*writer.port, *reader.link, bytes);
     if (then_ring) reader.bell.ring();

@@ -54,7 +54,8 @@
 //   reader  the two lines loaded; one locked operation on `read` to take it; two to return it (its own lock, `returned`); its lease, twice;
 //           a look at writer_sleeps each time; the clock where the writer has read it.
 //   Neither makes a system call or allocates. The other side sleeps: one store to its word and one futex wake. No slot is large enough: four messages, a memory
-//   file and its mapping at each end, once; a page that is touched for the first time at an end costs that end a fault.
+//   file and its mapping at each end, once. Pages are the machine's from birth; a payload of 64 KiB and more is mapped by one call of its writer when
+//   its slot is given out for the first time, other pages, and the reader's, by a fault when they are touched for the first time.
 //
 // After a death. The writer's own tables say what a dead reader had not returned: it is put into the replacement's link first,
 // in order, marked kFlagGivenAgain, and such a link has a ring that is large enough for all of it. Where the writer is dead, too,

@@ -2,6 +2,8 @@
 //
 // The writer of one output port: arenas and slots, and the calls that span all links. What happens on one link is in
 // output_links.cpp.
+#include <sys/mman.h>
+
 #include "plane/output_state.hpp"
 
 namespace hawse::plane {
@@ -15,6 +17,10 @@ constexpr std::int64_t kFastGap_ns = 1000;
 constexpr std::uint32_t kFastClockEvery = 32;
 
 constexpr std::int64_t kLongestPatience_ns = 64'000'000'000;
+
+// What a system call for all pages of a new slot saves: a fault for each of them as it is written (1 MiB: 200 instead of 400 us).
+constexpr std::uint64_t kWorthMapping = 65536, kPageBytes = 4096;
+constexpr int kPopulateWrite = 23;  // MADV_POPULATE_WRITE, from Linux 5.14 on; else the faults are taken
 
 constexpr std::int64_t min_of(std::int64_t a, std::int64_t b) noexcept { return a < b ? a : b; }
 
@@ -68,6 +74,14 @@ std::int64_t OutputPort::State::sent_ns() noexcept {
   return now_ns;
 }
 
+void OutputPort::State::map_pages(WriterSlot& slot, std::byte* payload, std::uint64_t bytes) noexcept {
+  const auto pages = static_cast<std::uint32_t>((bytes + kPageBytes - 1) / kPageBytes);
+  if (pages <= slot.pages) return;
+  const std::uintptr_t before = reinterpret_cast<std::uintptr_t>(payload) % kPageBytes;
+  ::madvise(payload - before, before + bytes, kPopulateWrite);
+  slot.pages = pages;
+}
+
 WriterArena* OutputPort::State::find(std::uint32_t id) noexcept {
   for (std::uint32_t i = 0; i < arena_count; ++i)
     if (arenas[i].there() && arenas[i].id == id) return &arenas[i];
@@ -109,6 +123,7 @@ Status OutputPort::add_arena(int fd, std::uint32_t id, std::uint64_t slot_bytes,
   arena.first = first;
   for (std::uint32_t number = arena.first + slot_count; number-- > arena.first;) {  // slot 0 is the first to be given out
     state_->slots[number].arena = static_cast<std::uint8_t>(at);
+    state_->slots[number].pages = 0;
     state_->put_free(number);
   }
   if (first + slot_count > state_->slot_total) state_->slot_total = first + slot_count;
@@ -222,6 +237,7 @@ Status OutputPort::allocate(std::uint64_t payload_bytes, Building* out) noexcept
   slot.state = SlotState::building;
   slot.header = {};  // nothing of the slot's last frame
   *out = {&slot.header, arena->mapping.data() + arena->slot_bytes * (number - arena->first), arena->slot_bytes, {number}};
+  if (payload_bytes >= kWorthMapping) state_->map_pages(slot, out->payload, payload_bytes);
   return Status::ok;
 }
 

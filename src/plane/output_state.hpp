@@ -23,6 +23,7 @@ struct WriterSlot {
   std::uint16_t next_free;
   SlotState state;
   std::uint8_t arena;
+  std::uint32_t pages;  // of it that were mapped ahead
 };
 
 struct WriterArena {
@@ -100,6 +101,7 @@ struct OutputPort::State {
   bool range_for(std::uint32_t slot_count, std::uint32_t* first) const noexcept;  // the lowest numbers that nobody has
   WriterArena* arena_with_room(std::uint64_t payload_bytes, bool* fits_somewhere) noexcept;
   void put_free(std::uint32_t number) noexcept;
+  static void map_pages(WriterSlot&, std::byte* payload, std::uint64_t bytes) noexcept;  // once
   void drop_reference(std::uint32_t number) noexcept;
   std::int64_t sent_ns() noexcept;
 
