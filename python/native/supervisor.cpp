@@ -29,16 +29,6 @@ PyObject* seal_arena(PyObject*, PyObject* argument) {
   if (!get_integer(argument, 0, INT32_MAX, "the descriptor", fd)) return nullptr;
   return plane::seal_arena(static_cast<int>(fd)) == 0 ? none() : raise_status("seal an arena", Status::system);
 }
-PyObject* ring(PyObject*, PyObject* argument) {
-  std::int64_t fd = 0;
-  plane::Bell bell;
-  if (!get_integer(argument, 0, INT32_MAX, "the descriptor", fd)) return nullptr;
-  const Status status = plane::Bell::map(static_cast<int>(fd), &bell);
-  if (status != Status::ok) return raise_status("ring", status);
-  bell.ring();
-  return none();
-}
-
 unsigned long long read(const std::atomic<std::uint64_t>& counter) { return counter.load(std::memory_order_relaxed); }
 
 // link_counts(fd) -> dict: what hawse shows of an edge
@@ -88,7 +78,6 @@ PyMethodDef methods[] = {
     {"create_doorbell", method(&create_doorbell), METH_NOARGS, nullptr},
     {"create_node_page", method(&create_node_page), METH_NOARGS, nullptr},
     {"seal_arena", method(&seal_arena), METH_O, nullptr},
-    {"ring", method(&ring), METH_O, nullptr},
     {"link_counts", method(&link_counts), METH_O, nullptr},
     {"end_link", method(&end_link), METH_VARARGS, nullptr},
     {"page_counts", method(&page_counts), METH_O, nullptr},

@@ -4,6 +4,7 @@
 One thread drives it: every wait for frames also looks at the node's messages.
 """
 import _socket
+import contextlib
 import os
 import subprocess
 import sys
@@ -206,7 +207,12 @@ class Supervised:
     def end(self):
         for feed in self.feeds:
             feed.end(1)
-        _plane.ring(self.node_bell)
+        self.look()
+
+    def look(self):
+        """As the runtime says that the other end of a link is gone."""
+        with contextlib.suppress(OSError):  # so is the node
+            self.send({"type": "look"})
 
     def receive(self, timeout_s=60):
         """(port name, frame) of whatever comes next, (port name, None) for a flush; None when every output has ended."""

@@ -320,7 +320,7 @@ def test_several_inputs_and_several_edges_into_one(tmp_path):
             node.feed(hawse.Text(str(link)), link)
             assert node.receive()[1].text == (["0 None", "None 1", "None 2"][link])
         node.feeds[0].end(1)
-        _plane.ring(node.node_bell)
+        node.look()
         node.feed(hawse.Text("still"), 2)
         assert node.receive()[1].text == "None still"
         node.end()
@@ -336,7 +336,7 @@ def test_an_edge_that_closes_a_cycle_is_not_waited_for(tmp_path):
         node.feed(hawse.Text("back"), 1)
         assert node.receive()[1].text == "None back"
         node.feeds[0].end(1)
-        _plane.ring(node.node_bell)
+        node.look()
         assert node.receive() is None
         assert node.wait()[0] == 0
         assert not node.feeds[1].has_reader()

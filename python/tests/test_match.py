@@ -109,7 +109,7 @@ def test_an_end_lets_go_what_waits_and_the_node_goes_on_to_the_end_of_the_others
         node.start()
         node.feed(hawse.Text("a", timestamp_ns=1), 0)
         node.feeds[1].end(1)
-        _plane.ring(node.node_bell)
+        node.look()
         node.until(lambda: _plane.link_counts(node.feed_fds[0])["unmatched"] == 1)
         node.feed(hawse.Text("a", timestamp_ns=2), 0)
         node.until(lambda: _plane.link_counts(node.feed_fds[0])["unmatched"] == 2)

@@ -29,6 +29,7 @@
 #include "executor/warm.hpp"
 #include "executor/python/interpreter.hpp"
 #include "executor/python/uv.hpp"
+#include "plane/port.hpp"
 
 namespace hawse::cli {
 namespace {
@@ -46,6 +47,11 @@ Line kernel() {
   utsname name{};
   ::uname(&name);
   return {"kernel", true, true, fmt::format("{} {}, {}", name.sysname, name.release, name.machine)};
+}
+
+Line wake_ups() {
+  if (plane::can_sleep_on_many_words()) return {"wake-ups", true, false, "a node sleeps on its links' own words (futex_waitv)"};
+  return {"wake-ups", false, false, "a node with several neighbours sleeps on a doorbell, which a hostile one can tamper with", "Linux 5.16 or newer; see docs/trust.md"};
 }
 
 // What every frame relies on: memory without a name whose readers can't write it.
@@ -180,7 +186,7 @@ int examine(bool as_json) {
   int code = kOk;
   nlohmann::json all = nlohmann::json::array();
   for (const auto check :
-       {kernel, sealed_memory, process_descriptors, control_groups, store, stock_nodes, python, uv, engine, warm, mmdebstrap, processor}) {
+       {kernel, sealed_memory, wake_ups, process_descriptors, control_groups, store, stock_nodes, python, uv, engine, warm, mmdebstrap, processor}) {
     const Line line = check();
     if (!line.there && line.needed) code = kEnvironment;
     if (as_json) {

@@ -93,7 +93,6 @@ void TestSupervisor::launch(Run& run) {
   run.doorbell = UniqueFd(plane::create_doorbell());
   run.page = UniqueFd(plane::create_node_page());
   check(run.doorbell && run.page, "create a doorbell and a page");
-  check(plane::Bell::map(run.doorbell.get(), &run.bell) == plane::Status::ok, "map the doorbell");
   check(plane::Mapping::map(run.page.get(), sizeof(plane::NodePage), false, &run.page_view) == plane::Status::ok, "map the page");
   run.code = -1;
   ++run.attempt;
@@ -203,11 +202,11 @@ void TestSupervisor::end(std::size_t node) {
   for (const auto& edge : edges_) {
     if (edge->from == node) {
       edge->view.end_for_writer(plane::LinkState::failed);
-      runs_[edge->to]->bell.ring();
+      send(*runs_[edge->to], {{"type", "look"}});
     }
     if (edge->to == node) {
       edge->view.end_for_reader(plane::LinkState::failed);
-      runs_[edge->from]->bell.ring();
+      send(*runs_[edge->from], {{"type", "look"}});
     }
   }
 }

@@ -66,7 +66,6 @@ class TestSupervisor {
     std::vector<std::string> inputs, outputs;
     UniqueFd control, doorbell, page;
     plane::Mapping page_view;
-    plane::Bell bell;
     std::thread thread;
     Subprocess process;
     std::atomic<int> code{-1};

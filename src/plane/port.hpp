@@ -12,6 +12,8 @@
 // Trust.       See layout.hpp: the peer's words are copied once, checked, then used.
 #pragma once
 
+#include <pthread.h>
+
 #include <cstddef>
 #include <cstdint>
 
@@ -121,10 +123,12 @@ class SleepSet {
   bool many_ = false;
   Word words_[kMostWords];
 };
-void sleep_on_many_words(bool) noexcept;  // false: as before Linux 5.16, for tests. Else the kernel is asked, once
+bool can_sleep_on_many_words() noexcept;  // asks the kernel, once
+void sleep_on_many_words(bool) noexcept;  // false: as before Linux 5.16, for tests
 
-// Ends the sleep of a node from another thread of its process. A peer can write to the word that the node sleeps on, but can't keep wake() from
-// waking it: it goes on until the node has woken.
+// Ends the sleep of a node from another thread of its process. A peer can write to the word that the node sleeps on, and can take the node off it
+// (FUTEX_REQUEUE), but can't keep wake() from waking it: it goes on until the node has woken, in the end by a signal (SIGURG), after which the kernel
+// puts it back on its word.
 class Waker {
  public:
   // By the sleeper: before it looks once more (acquires what was there before a wake() that found it awake), and when it has woken.
@@ -135,6 +139,7 @@ class Waker {
  private:
   std::atomic<std::uint32_t> sleeps_{0};  // odd: asleep
   std::atomic<const std::atomic<std::uint32_t>*> word_{nullptr};
+  std::atomic<pthread_t> thread_{};
 };
 
 struct Slot {
@@ -268,7 +273,8 @@ class LinkView {
   bool adopted() const noexcept;  // the writer has put all into it that it had to give again
   LinkState writer_state() const noexcept;
   LinkState reader_state() const noexcept;
-  // For good. Each wakes the other end where it sleeps on the link's word; ring the doorbell of its node, too.
+  // For good. Each wakes the other end where it sleeps on the link's word. It may sleep on its doorbell, and a hostile one may have taken it off the
+  // word: make sure by a message to the node.
   void end_for_writer(LinkState) noexcept;
   void end_for_reader(LinkState) noexcept;
  private:

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Two processes that sleep whenever they have nothing to do. A ring that is lost stops them, and the test's time limit ends it.
+#include <linux/futex.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
+#include <climits>
 #include <memory>
 #include <thread>
 #include <vector>
@@ -221,6 +224,58 @@ TEST(Sleep, a_neighbour_cannot_keep_a_node_from_being_woken_by_its_own_process) 
   });
   thread.join();
   node.waker.wake();  // of nobody who sleeps: returns at once
+}
+
+// Takes whoever sleeps on the word off it, and has them sleep on one of its own.
+void take_off(const std::atomic<std::uint32_t>& word) {
+  static std::uint32_t own = 0;
+  while (::syscall(SYS_futex, &word, FUTEX_REQUEUE, 0, INT_MAX, &own, 0) != 1) std::this_thread::yield();
+}
+
+TEST(Sleep, a_neighbour_cannot_take_a_node_off_the_word_that_another_wakes) {
+  Interrupted node;
+  std::thread hostile;
+  node.sleep(-1, [&] {
+    hostile = std::thread([&] {
+      take_off(node.hostile_memory.header->reader_sleeps);
+      ASSERT_EQ(send_one(*node.writer.port), Status::ok);
+    });
+  });
+  hostile.join();
+  EXPECT_TRUE(node.reader.link->has_unread());
+}
+
+TEST(Sleep, a_neighbour_cannot_take_a_node_away_from_its_own_process) {
+  TestWriter writer(64, 1);
+  TestReader reader;
+  const TestFd link = join(writer, reader, 0, 1, WhenFull::block);
+  Mapping mapping;
+  LinkMemory memory;
+  ASSERT_EQ(open_link(link.get(), &mapping, &memory), Status::ok);
+  Waker waker;
+  std::atomic<bool> asked{false};
+  std::thread other([&] {
+    take_off(memory.header->reader_sleeps);
+    asked.store(true);
+    waker.wake();
+  });
+  struct Waiter {
+    InputLink& input;
+    Waker& waker;
+    std::atomic<bool>& asked;
+    bool there() const { return asked.load(); }
+    void prepare_sleep(SleepSet& set) const { input.prepare_sleep(set); }
+    void sleeps_on(const std::atomic<std::uint32_t>* word) const { waker.sleeps_on(word); }
+    void asleep(bool) const {}
+    void cancel_sleep() const {
+      waker.awake();
+      input.cancel_sleep();
+    }
+  };
+  AdaptiveSpin never;
+  while (!wait_on(reader.bell, never, 0, -1, Waiter{*reader.link, waker, asked})) {
+  }
+  other.join();
 }
 
 TEST(Sleep, ends_at_a_ring) {

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <linux/futex.h>
+#include <signal.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -21,22 +22,27 @@ static_assert(static_cast<std::uint32_t>(Sleeps::on_word_for_urgent) + kDoorbell
 
 std::atomic<int> many_words{0};  // can be slept on: 1; can't: -1; nobody asked: 0
 
-// Of no words, it refuses the call where it knows it.
-bool can_sleep_on_many() noexcept {
-  int known = many_words.load(std::memory_order_relaxed);
-  if (known == 0) {
-    ::syscall(kFutexWaitv, nullptr, 0, 0, nullptr, CLOCK_MONOTONIC);
-    known = errno == EINVAL ? 1 : -1;
-    many_words.store(known, std::memory_order_relaxed);
-  }
-  return known == 1;
-}
-
 timespec timespec_of(std::int64_t ns) noexcept {
   timespec time{};
   time.tv_sec = static_cast<time_t>(ns / 1'000'000'000);
   time.tv_nsec = static_cast<long>(ns % 1'000'000'000);
   return time;
+}
+
+// A machine that has no core for a node for a tenth of a second shall not look like a hostile neighbour.
+constexpr std::int64_t kLongestPause_ns = 80'000'000;
+
+// Of a signal that nobody asked for, and that does nothing unless somebody has. The handler is ours only where it wasn't anybody's.
+void interrupt(pthread_t thread) noexcept {
+  struct sigaction now{};
+  ::sigaction(SIGURG, nullptr, &now);
+  if ((now.sa_flags & SA_SIGINFO) == 0 && (now.sa_handler == SIG_DFL || now.sa_handler == SIG_IGN)) {
+    now = {};
+    now.sa_handler = [](int) {};
+    now.sa_flags = SA_RESTART;
+    ::sigaction(SIGURG, &now, nullptr);
+  }
+  ::pthread_kill(thread, SIGURG);
 }
 
 struct EndsWaiter {
@@ -77,6 +83,17 @@ struct EndsWaiter {
 
 }  // namespace
 
+// Of no words, it refuses the call where it knows it.
+bool can_sleep_on_many_words() noexcept {
+  int known = many_words.load(std::memory_order_relaxed);
+  if (known == 0) {
+    ::syscall(kFutexWaitv, nullptr, 0, 0, nullptr, CLOCK_MONOTONIC);
+    known = errno == EINVAL ? 1 : -1;
+    many_words.store(known, std::memory_order_relaxed);
+  }
+  return known == 1;
+}
+
 void sleep_on_many_words(bool can) noexcept { many_words.store(can ? 0 : -1, std::memory_order_relaxed); }
 
 void SleepSet::add(std::atomic<std::uint32_t>& word, bool only_urgent) noexcept {
@@ -89,7 +106,7 @@ void SleepSet::add(std::atomic<std::uint32_t>& word, bool only_urgent) noexcept 
 }
 
 void SleepSet::announce() noexcept {
-  many_ = count_ > 1 && count_ <= kMostWords && can_sleep_on_many();
+  many_ = count_ > 1 && count_ <= kMostWords && can_sleep_on_many_words();
   for (std::uint32_t i = 0; i < count_ && i < kMostWords; ++i) {
     const auto value = static_cast<std::uint32_t>(words_[i].value);
     reinterpret_cast<std::atomic<std::uint32_t>*>(words_[i].address)->store(on_doorbell() ? value + kDoorbellInstead : value, std::memory_order_relaxed);
@@ -113,6 +130,7 @@ void SleepSet::sleep(std::int64_t timeout_ns) noexcept {
 
 void Waker::sleeps_on(const std::atomic<std::uint32_t>* word) noexcept {
   word_.store(word, std::memory_order_relaxed);
+  thread_.store(::pthread_self(), std::memory_order_relaxed);
   sleeps_.fetch_add(1, std::memory_order_acq_rel);
 }
 
@@ -120,10 +138,12 @@ void Waker::awake() noexcept { sleeps_.store(sleeps_.load(std::memory_order_rela
 
 void Waker::wake() noexcept {
   const std::uint32_t sleep = sleeps_.fetch_add(0, std::memory_order_acq_rel);
-  const timespec pause = timespec_of(50'000);
-  while (sleep % 2 == 1 && sleeps_.load(std::memory_order_relaxed) == sleep) {
+  for (std::int64_t pause_ns = 10'000; sleep % 2 == 1 && sleeps_.load(std::memory_order_relaxed) == sleep;) {
     plane::wake(*word_.load(std::memory_order_relaxed));
+    const timespec pause = timespec_of(pause_ns);
     ::nanosleep(&pause, nullptr);
+    if (pause_ns < kLongestPause_ns) pause_ns *= 2;
+    else if (sleeps_.load(std::memory_order_relaxed) == sleep) interrupt(thread_.load(std::memory_order_relaxed));
   }
 }
 

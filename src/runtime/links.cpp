@@ -272,25 +272,30 @@ void Session::replace_links(NodeRun& node) {
   tidy_later();
 }
 
+// The end of a link wakes the other end; but a hostile one may have seen to it that it doesn't.
+void Session::tell_to_look(NodeRun& node) {
+  if (node.configured) send(node, {{"type", "look"}});
+}
+
 // A node is over for good.
 void Session::close_links(NodeRun& node, bool failed) {
   const auto how = failed ? plane::LinkState::failed : plane::LinkState::ended;
   for (auto& tap : taps_) {
     if (tap->writer != node.index) continue;
     tap->view.end_for_writer(how);
-    tap->bell.ring();
+    tap->client->send({{"type", "look"}});
   }
   for (auto& edge : edges_) {
     if (edge->reader == node.index) {
       while (!edge->earlier.empty()) drop(*edge, 0);
       edge->view.end_for_reader(how);
-      nodes_[edge->writer]->bell.ring();
+      tell_to_look(*nodes_[edge->writer]);
     }
     if (edge->writer == node.index) {
       find_last_adopted(*edge);
       edge->view.end_for_writer(how);
       tell_reader(*edge);
-      nodes_[edge->reader]->bell.ring();
+      tell_to_look(*nodes_[edge->reader]);
     }
   }
 }

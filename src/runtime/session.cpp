@@ -83,8 +83,7 @@ void Session::lay_out() {
     node->doorbell.reset(plane::create_doorbell());
     node->page_fd.reset(plane::create_node_page());
     if (!node->doorbell || !node->page_fd) throw Error::from_errno("start node " + id, "shared memory");
-    if (plane::Bell::map(node->doorbell.get(), &node->bell) != plane::Status::ok ||
-        plane::Mapping::map(node->page_fd.get(), plane::kNodePageBytes, false, &node->page) != plane::Status::ok)
+    if (plane::Mapping::map(node->page_fd.get(), plane::kNodePageBytes, false, &node->page) != plane::Status::ok)
       throw Error::from_errno("start node " + id, "map shared memory");
     nodes_.push_back(std::move(node));
   };

@@ -174,7 +174,6 @@ class Session {
     std::vector<OutputUse> outputs;
     std::vector<std::size_t> links;        // edges that feed it, by link number
     UniqueFd doorbell, page_fd;
-    plane::Bell bell;
     plane::Mapping page;
 
     State state = State::preparing;
@@ -258,6 +257,7 @@ class Session {
   void send_output_link(EdgeRun&);
   void send_input_link(EdgeRun&, const UniqueFd& link, const std::vector<Arena>&);
   void tell_reader(EdgeRun&);
+  void tell_to_look(NodeRun&);
   void replace_links(NodeRun&);
   static void find_last_adopted(EdgeRun&);
   static void drop(EdgeRun&, std::size_t earlier);

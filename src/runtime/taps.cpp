@@ -51,8 +51,7 @@ void Session::start_tap(Control::Client& client, NodeRun& node, std::uint32_t ou
   tap->doorbell.reset(plane::create_doorbell());
   tap->page.reset(plane::create_node_page());
   if (!tap->link || !tap->doorbell || !tap->page) throw Error::from_errno("tap " + node.id, "shared memory");
-  if (plane::LinkView::map(tap->link.get(), &tap->view) != plane::Status::ok || plane::Bell::map(tap->doorbell.get(), &tap->bell) != plane::Status::ok)
-    throw Error::from_errno("tap " + node.id, "map shared memory");
+  if (plane::LinkView::map(tap->link.get(), &tap->view) != plane::Status::ok) throw Error::from_errno("tap " + node.id, "map shared memory");
 
   const OutputUse& use = node.outputs[output];
   const auto type = edges_[use.edges.front()]->spec->type;
@@ -99,7 +98,7 @@ void Session::end_tap(const Control::Client& client) {
   const auto tap = std::move(*found);
   taps_.erase(found);
   tap->view.end_for_reader(plane::LinkState::ended);
-  nodes_[tap->writer]->bell.ring();
+  tell_to_look(*nodes_[tap->writer]);
 }
 
 // Its writer is about to be another process: the command sees that its session hung up, and asks again.

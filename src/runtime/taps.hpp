@@ -23,7 +23,6 @@ struct Tap {
   plane::WhenFull when_full = plane::WhenFull::latest;
   UniqueFd link, doorbell, page;
   plane::LinkView view;
-  plane::Bell bell;
   std::uint64_t received = 0;  // when it was last looked at
   std::int64_t moved_ns = 0;   // when it last had nothing to do, or had done something
   Loop::Handle watch;
