@@ -277,15 +277,18 @@ Status OutputPort::send(const Building& building, std::uint32_t copies) noexcept
   ++state.next_sequence;
   slot->state = SlotState::sent;
   slot->references = 1;  // our own, until every link has been asked
-  state.each_open([&](WriterLink& link) {
-    if (!state.make_room(link)) return;
-    set_bit(link.held, number);
-    ++slot->references;
-    state.push(link, number, 0);
-    add(link.memory.writer->copies, copies);
-  });
-  for (std::uint32_t i = 0; i < state.link_limit; ++i)
-    if (state.links[i] != nullptr && state.links[i]->lost) add(state.links[i]->memory.writer->dropped, 1);
+  for (std::uint32_t i = 0; i < state.link_limit; ++i) {
+    WriterLink* const link = state.links[i];
+    if (link == nullptr) continue;
+    if (link->open && state.make_room(*link)) {
+      set_bit(link->held, number);
+      ++slot->references;
+      state.push(*link, number, 0);
+      add(link->memory.writer->copies, copies);
+    } else if (link->lost) {
+      add(link->memory.writer->dropped, 1);
+    }
+  }
   full_fence();
   state.each_open([](WriterLink& link) { State::wake_reader(link, false); });
   state.drop_reference(number);
