@@ -17,9 +17,10 @@
 // Links, doorbells and pages are sealed SHRINK|GROW, and mapped for writing by all who have them. Whoever is handed a memory checks its
 // size and its seals before it maps it.
 //
-// Who writes what in a link: the writer the descriptors, its flags and its stats; the reader the leases, its flags and its
-// stats; both the `returned` bits (the reader sets, the writer clears) and, where the policy is drop_oldest or latest, `read`. Words of
-// the two are 128 bytes apart: processors fetch lines in pairs.
+// Who writes what in a link: the writer the descriptors, its state and its stats; the reader the leases, its state and its
+// stats; both the `returned` bits (the reader sets, the writer clears), the words of sleep (who sleeps says how, the other one says
+// `awake` as it wakes it) and, where the policy is drop_oldest or latest, `read`. Words of the two are 128 bytes apart: processors
+// fetch lines in pairs.
 //
 // Positions. The frames of a link are numbered 0, 1, 2, ... in 64 bits, which never wrap: its positions. Position p stands in
 // descriptor p % ring_slots, and that descriptor's stamp is p + 1 once it is complete. So a reader needs no cursor of the
