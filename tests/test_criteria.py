@@ -64,17 +64,18 @@ def container(name: str, python: str = "3.11", **more: typing.Any) -> dict[str, 
 @needs_engine
 def test_a_frame_takes_no_longer_through_a_container_than_through_a_process(bench: Bench) -> None:
     bench.nodes(NODES)
-    nodes: dict[str, typing.Any] = {"clock": {"node": "nodes.py:Clock"}}
+    # A whole pipeline of each: who is the only one to run his copy of Python finds it colder in the caches than whoever has company, be it a container or a process.
+    nodes: dict[str, typing.Any] = {}
     edges = []
-    for kind, through in (("process", {"node": "nodes.py:Through"}), ("container", container("Through"))):
-        nodes |= {kind: through, f"took_{kind}": {"node": "nodes.py:Took"}}
-        edges.append(f"clock -> {kind} -> took_{kind}")
+    for kind, more in (("process", {}), ("container", {"executor": "container", "container": {"python": "3.11"}})):
+        nodes |= {f"{name.lower()}_{kind}": {"node": f"nodes.py:{name}", **more} for name in ("Clock", "Through", "Took")}
+        edges.append(f"clock_{kind} -> through_{kind} -> took_{kind}")
     bench.write({"nodes": nodes, "edges": edges})
     run = bench.run_ok()
     took = {kind: [int(line.split()[0]) for line in run.log(f"took_{kind}")] for kind in ("process", "container")}
     assert [len(each) for each in took.values()] == [300, 300]
     native, contained = median_ms(took["process"]), median_ms(took["container"])
-    print(f"clock to end, median of 300 frames: through a process {native:.3f} ms, through a container {contained:.3f} ms")
+    print(f"clock to end, median of 300 frames: through a process {native:.4f} ms, through a container {contained:.4f} ms: {contained / native:.3f} x")
     assert abs(contained - native) < 5
 
 
