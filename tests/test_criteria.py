@@ -67,8 +67,8 @@ def test_a_frame_takes_no_longer_through_a_container_than_through_a_process(benc
     # A whole pipeline of each: who is the only one to run his copy of Python finds it colder in the caches than whoever has company, be it a container or a process.
     nodes: dict[str, typing.Any] = {}
     edges = []
-    for kind, more in (("process", {}), ("container", {"executor": "container", "container": {"python": "3.11"}})):
-        nodes |= {f"{name.lower()}_{kind}": {"node": f"nodes.py:{name}", **more} for name in ("Clock", "Through", "Took")}
+    for kind in ("process", "container"):
+        nodes |= {f"{name.lower()}_{kind}": container(name) if kind == "container" else {"node": f"nodes.py:{name}"} for name in ("Clock", "Through", "Took")}
         edges.append(f"clock_{kind} -> through_{kind} -> took_{kind}")
     bench.write({"nodes": nodes, "edges": edges})
     run = bench.run_ok()

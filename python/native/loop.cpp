@@ -173,6 +173,7 @@ struct Wanted {
 bool there(LoopObject* loop, const Wanted& wanted) {
   if (message_waits(loop)) return true;
   if (wanted.frames && any_unread(loop)) return true;
+  if ((wanted.room != nullptr || wanted.slots != nullptr) && is_interrupted(loop)) return true;  // what waits for an output is void
   if (wanted.room != nullptr && wanted.room->port.can_send()) return true;
   if (wanted.settled != nullptr && is_settled(wanted.settled)) return true;
   if (wanted.slots == nullptr) return false;

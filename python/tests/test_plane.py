@@ -265,6 +265,21 @@ def test_the_loop_is_fair_between_links_and_sees_their_ends():
         assert first.link.ended and second.link.ended
 
 
+@pytest.mark.parametrize("wait", [lambda loop, port: loop.wait_room(port, -1), lambda loop, port: loop.wait_slot(port, -1, False)])
+def test_a_flush_that_came_just_before_a_wait_for_an_output_ends_it(wait):
+    with Pair() as before, Pair(queue=1) as after:
+        loop = _plane.Loop(before.reader_bell, -1, 0)
+        loop.add_input(before.link)
+        loop.add_output(after.port)
+        assert after.port.send(hawse.Text("1")) == 0
+        assert after.port.send(hawse.Text("2")) == _plane.FULL
+        before.port.flush(7)
+        assert loop.interrupted()
+        wait(loop, after.port)
+        assert after.port.send(hawse.Text("2")) == 0, "what is in hand is void"
+        assert after.counts()["sent"] == 1
+
+
 def test_a_waiting_loop_lets_other_threads_run_and_wakes_for_a_frame():
     with Pair() as pair:
         threading.Timer(0.05, lambda: pair.port.send(hawse.Text("woken"))).start()
