@@ -7,10 +7,11 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 import typing
 
 import pytest
-from harness import ENGINE, Bench, Run, hawse
+from harness import ENGINE, HAWSE, WATCHDOG_S, Bench, Run, hawse
 from private_engine import PrivateEngine, Watched, children, processes, wait_until
 
 pytestmark = pytest.mark.skipif(not ENGINE or os.geteuid() != 0 or shutil.which("dockerd") is None, reason="an engine of its own takes root and dockerd")
@@ -228,6 +229,13 @@ def test_a_node_that_dies_while_the_engine_hangs_is_started_again_when_that_goes
     assert_all_came(done, "native")
 
 
+def hang_at_an_init(engine: PrivateEngine, before: set[int], run: subprocess.Popen[typing.Any]) -> None:
+    """Stops the engine once a container's first process is up, which mostly is before it has answered the call for its start."""
+    while not any(number not in before and command.startswith("/hawse/init") for number, command in processes()):
+        assert run.poll() is None
+    engine.hang()
+
+
 def test_a_node_that_is_done_before_its_engine_has_answered_the_start_is_seen(bench: Bench, engine: PrivateEngine) -> None:
     bench.nodes(NODES)
     bench.write({"nodes": {"source": {"node": "test/source", "params": {"count": 3, "shape": [4]}}, "boxed": {"node": "nodes.py:Tensors", "executor": "container"}, "sink": {"node": "test/sink"}},
@@ -236,14 +244,31 @@ def test_a_node_that_is_done_before_its_engine_has_answered_the_start_is_seen(be
         """Whether the engine was stopped between the start of the container's first process and its answer, which takes it some milliseconds."""
         before = {number for number, _ in processes()}
         run = Watched(bench, engine.env)
-        while not any(number not in before and command.startswith("/hawse/init") for number, command in processes()):
-            assert run.process.poll() is None, run.told()
-        engine.hang()
+        hang_at_an_init(engine, before, run.process)
         run.until("node", "boxed", state="finishing")
         in_time = not any(each["event"] == "node" and each["node"] == "boxed" and "where" in each for each in list(run.events))
         engine.go_on()
         done = run.finish()
         assert done.code == 0 and done.of("failure") == [] and done.edge("boxed", "sink")["received"] == 3
+        return in_time
+    assert any(runs_until_stopped() for _ in range(20))
+
+
+def test_a_node_that_is_ready_before_its_engine_has_answered_the_start_is_told_with_its_place(bench: Bench, engine: PrivateEngine) -> None:
+    """As a person reads it: there is no place to tell when the node is ready, which once ended the command."""
+    bench.nodes(NODES)
+    bench.write({"nodes": {"source": {"node": "test/source", "params": {"count": 3, "shape": [4]}}, "boxed": {"node": "nodes.py:Tensors", "executor": "container"}, "sink": {"node": "test/sink"}},
+                 "edges": ["source -> boxed -> sink"]})
+    def runs_until_stopped() -> bool:
+        before = {number for number, _ in processes()}
+        with (bench.folder / "told").open("w+") as told:
+            run = subprocess.Popen([HAWSE, "run", bench.pipeline], env=engine.env, stderr=told)
+            hang_at_an_init(engine, before, run)
+            time.sleep(1)  # more than the node needs
+            in_time = run.poll() is None and "boxed: ready" not in (bench.folder / "told").read_text()
+            engine.go_on()
+            assert run.wait(WATCHDOG_S) == 0, (bench.folder / "told").read_text()
+        assert "boxed: ready in container" in (bench.folder / "told").read_text()
         return in_time
     assert any(runs_until_stopped() for _ in range(20))
 

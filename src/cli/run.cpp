@@ -8,6 +8,7 @@
 
 #include <chrono>
 #include <memory>
+#include <set>
 
 #include "base/text.hpp"
 #include "cli/commands.hpp"
@@ -106,7 +107,11 @@ class Narrator {
     const std::string state = event.data["state"];
     if (state != "preparing") progress_.finish(event.node, "");
     if (quiet_) return;
-    if (state == "ready") say(event.node, fmt::format("ready in {}{}", event.data["where"].get<std::string>(), phases(event.data["phases_ms"])));
+    if (state == "ready") placeless_.insert(event.node);
+    else if (state != "running" && state != "finishing") placeless_.erase(event.node);
+    // An engine that answers late leaves a node ready, even done, in a place that isn't known yet.
+    if (const auto where = event.data.find("where"); where != event.data.end() && placeless_.erase(event.node) != 0)
+      say(event.node, fmt::format("ready in {}{}", where->get<std::string>(), phases(event.data["phases_ms"])));
   }
   static std::string phases(const json& phases) {
     std::string text;
@@ -121,6 +126,7 @@ class Narrator {
   }
 
   const bool quiet_;
+  std::set<std::string> placeless_;  // nodes that are ready, which wasn't said, as nobody knows where
   ProgressDisplay progress_;
 };
 

@@ -173,7 +173,7 @@ void Session::on_started(NodeRun& node) {
   watch_limits(node);
   // Where an engine answers late its node may be far ahead: whoever follows the run hears of its place all the same.
   if (node.state == State::launching) set_state(node, State::joining);
-  else if (node.state == State::setting_up || node.state == State::running) set_state(node, node.state);
+  else if (node.state == State::setting_up || node.state == State::running || node.state == State::finishing) set_state(node, node.state);
 }
 
 void Session::watch_control(NodeRun& node) {

@@ -165,7 +165,7 @@ void Session::set_state(NodeRun& node, State state) {
   node.state = state;
   json data = {{"state", to_string(state)}, {"attempt", node.attempt}};
   if (!node.where.empty()) data["where"] = node.where;
-  if (state == State::ready) data["phases_ms"] = node.phases;
+  if (state == State::ready || state == State::running || state == State::finishing) data["phases_ms"] = node.phases;
   emit("node", node.id, std::move(data));
 }
 
