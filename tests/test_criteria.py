@@ -2,9 +2,10 @@
 """The criteria that a system of this kind is judged by, each on real runs with real containers.
 
 A time is asserted only as the public criterion states it (5 ms, 100 ms, 2 s, 5 s), as a median over many frames or starts: that is one to three orders of magnitude above what an
-idle machine shows, so that a loaded one doesn't fail it. The stricter figures of ours (2 %, 100 ms, ...) are rows of `hawse bench` with targets; each test prints what it saw.
+idle machine shows, so that a loaded one doesn't fail it. The stricter figures of ours (100 ms, ...) are rows of `hawse bench` with targets; each test prints what it saw. Latency with a
+real model within 2 % is a ratio of times taken in turns, and asserted in the long form.
 
-HAWSE_CRITERIA_LONG=1 is the long form: a minute of streaming, a hundred sessions one after another, ten minutes of five at once. The short one takes seconds for each.
+HAWSE_CRITERIA_LONG=1 is the long form: twelve hundred frames through a detector, a minute of streaming, a hundred sessions one after another, ten minutes of five at once. The short one takes seconds for each.
 """
 from __future__ import annotations
 
@@ -20,10 +21,13 @@ import pytest
 from harness import EXECUTORS, Bench, Run, assert_nothing_left, hawse, json_lines, needs_engine
 from sight import Sight
 from storm import held_by
+from test_examples import make_video_with_faces
 
 LONG = os.environ.get("HAWSE_CRITERIA_LONG") == "1"
 STREAM_S = 60 if LONG else 4
 TOGETHER_S = 600 if LONG else 5
+PICTURES = 600 if LONG else 60
+KINDS = ("process", "container")
 SESSIONS = {"process": 100 if LONG else 20, "container": 100 if LONG else 5}
 
 NODES = """
@@ -62,21 +66,83 @@ def container(name: str, python: str = "3.11", **more: typing.Any) -> dict[str, 
 
 
 @needs_engine
-def test_a_frame_takes_no_longer_through_a_container_than_through_a_process(bench: Bench) -> None:
-    bench.nodes(NODES)
-    # A whole pipeline of each: who is the only one to run his copy of Python finds it colder in the caches than whoever has company, be it a container or a process.
+def test_a_frame_takes_no_longer_through_containers_than_through_processes(bench: Bench) -> None:
+    """Nodes that do nothing, in a whole pipeline of each kind: a node alone of its kind finds its interpreter colder in the caches than nodes with company of theirs."""
     nodes: dict[str, typing.Any] = {}
     edges = []
-    for kind in ("process", "container"):
-        nodes |= {f"{name.lower()}_{kind}": container(name) if kind == "container" else {"node": f"nodes.py:{name}"} for name in ("Clock", "Through", "Took")}
+    for name in ("Clock", "Through", "Took"):
+        # A module of its own each: processes of one module are forked from one zygote and share its memory, which is worth a tenth of the time here. Containers can't.
+        bench.nodes(NODES)
+        (bench.folder / "nodes.py").rename(bench.folder / f"{name.lower()}.py")
+        for kind in KINDS:
+            nodes[f"{name.lower()}_{kind}"] = {**(container(name) if kind == "container" else {}), "node": f"{name.lower()}.py:{name}"}
+    for kind in KINDS:
         edges.append(f"clock_{kind} -> through_{kind} -> took_{kind}")
     bench.write({"nodes": nodes, "edges": edges})
     run = bench.run_ok()
-    took = {kind: [int(line.split()[0]) for line in run.log(f"took_{kind}")] for kind in ("process", "container")}
+    took = {kind: [int(line.split()[0]) for line in run.log(f"took_{kind}")] for kind in KINDS}
     assert [len(each) for each in took.values()] == [300, 300]
     native, contained = median_ms(took["process"]), median_ms(took["container"])
-    print(f"clock to end, median of 300 frames: through a process {native:.4f} ms, through a container {contained:.4f} ms: {contained / native:.3f} x")
+    print(f"clock to end, median of 300 frames: through processes {native:.4f} ms, through containers {contained:.4f} ms: {contained / native:.3f} x")
     assert abs(contained - native) < 5
+
+
+FACES = """
+    import time
+    import cv2
+
+    class Clock(hawse.Node):
+        \"""Gives each picture of a film, at 960 x 540, to both detectors, one after the other and to each as often first, with the time of its sending.\"""
+        outputs = {"process": hawse.Video, "container": hawse.Video}
+        def setup(self, film: str, count: int) -> None:
+            self.film, self.count = cv2.VideoCapture(film), count
+        def produce(self) -> hawse.Video:
+            for i in range(self.count):
+                there, picture = self.film.read()
+                if not there:
+                    self.film.set(cv2.CAP_PROP_POS_FRAMES, 0)
+                    picture = self.film.read()[1]
+                picture = cv2.resize(picture, (960, 540))
+                for kind in ("process", "container") if i % 2 else ("container", "process"):
+                    time.sleep(0.05)
+                    yield kind, hawse.Video(pixels=picture, rate=20, format="bgr24", timestamp_ns=time.monotonic_ns())
+
+    class Detect(hawse.Node):
+        def setup(self) -> None:
+            cv2.setNumThreads(1)
+            self.faces = cv2.CascadeClassifier(cv2.data.haarcascades + "haarcascade_frontalface_default.xml")
+        def process(self, video: hawse.Video) -> hawse.Json:
+            grey = cv2.cvtColor(video.pixels, cv2.COLOR_BGR2GRAY)
+            return hawse.Json([list(map(int, face)) for face in self.faces.detectMultiScale(grey, 1.2, 5, minSize=(36, 36))])
+
+    class Took(hawse.Node):
+        \"""Prints how long each picture was under way, and where its faces are.\"""
+        def process(self, process: hawse.Json = None, container: hawse.Json = None) -> None:
+            for kind, faces in (("process", process), ("container", container)):
+                if faces is not None:
+                    print(kind, time.monotonic_ns() - faces.timestamp_ns, faces.text)
+"""
+
+
+@needs_engine
+def test_a_picture_takes_as_long_through_a_detector_in_a_container_as_in_a_process(bench: Bench) -> None:
+    bench.nodes(FACES)
+    make_video_with_faces(bench.folder / "people.mp4")
+    opencv = {"packages": ["opencv-python-headless<5"]}
+    bench.write({"nodes": {"clock": {"node": "nodes.py:Clock", "params": {"film": str(bench.folder / "people.mp4"), "count": PICTURES}, "python": opencv},
+                           "process": {"node": "nodes.py:Detect", "python": opencv},
+                           "container": {"node": "nodes.py:Detect", "executor": "container", "container": {"python": "3.11", "apt": ["libgl1"], **opencv}},
+                           "took": {"node": "nodes.py:Took", "python": opencv}},
+                 "edges": ["clock.process -> process -> took.process", "clock.container -> container -> took.container"]})
+    lines = [line.split(maxsplit=2) for line in bench.run_ok().log("took")]
+    took, faces = ({kind: [line[what] for line in lines if line[0] == kind] for kind in KINDS} for what in (1, 2))
+    assert faces["process"] == faces["container"] and len(faces["process"]) == PICTURES and sum(each != "[]" for each in faces["process"]) > PICTURES / 2
+    pairs = [(int(native), int(contained)) for native, contained in zip(took["process"], took["container"])]
+    ratio = statistics.median(contained / native for native, contained in pairs)
+    native, contained = (median_ms(each) for each in zip(*pairs))
+    print(f"clock to end through a face detector, {PICTURES} pictures: in a process {native:.3f} ms, in a container {contained:.3f} ms; median of a picture's two: {ratio:.4f} x")
+    assert abs(contained - native) < 5
+    assert not LONG or ratio < 1.02
 
 
 @needs_engine
