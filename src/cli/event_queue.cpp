@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/event_queue.hpp"
 
+#include <fmt/format.h>
+
+#include <exception>
 #include <utility>
 
 namespace hawse::cli {
@@ -64,7 +67,11 @@ void EventQueue::print_all() {
     waiting_.pop_front();
     const std::uint64_t left_out = std::exchange(left_out_, 0);
     lock.unlock();
-    print_(event);
+    try {
+      print_(event);
+    } catch (const std::exception& error) {  // a fault of ours; the nodes needn't die of it
+      fmt::print(stderr, "hawse: internal error: an event '{}' of {} could not be printed: {}\n", event.type, event.node.empty() ? "the session" : event.node, error.what());
+    }
     if (left_out != 0) print_(notice_of(left_out));
     lock.lock();
     waiting_bytes_ -= size_of(event);

@@ -4,6 +4,7 @@
 //
 // Bounds.    Log lines and progress wait in at most kMaxWaitingBytes; what comes on top is left out, counted, and told with a notice as soon as something is
 //            printed again. Every other event is kept: there are few. has_room() says whether lines should go on coming, for who wants them all.
+// Errors.    Where the printing function throws, stderr says which event wasn't printed, and the next one is.
 // Threading. push() and has_room() from any thread. The printing function runs on this class's own thread; the destructor ends when all is printed.
 #pragma once
 

@@ -24,6 +24,20 @@ TEST(EventQueue, prints_everything_in_order_before_it_ends) {
   EXPECT_EQ(printed, "abc");
 }
 
+TEST(EventQueue, goes_on_after_an_event_that_cannot_be_printed) {
+  std::string printed;
+  testing::internal::CaptureStderr();
+  {
+    EventQueue queue([&](const Event& event) { printed += event.data["text"].get<std::string>(); });
+    queue.push(line("a"));
+    queue.push({"notice", "", {{"no", "text"}}});
+    queue.push(line("c"));
+  }
+  const std::string told = testing::internal::GetCapturedStderr();
+  EXPECT_EQ(printed, "ac");
+  EXPECT_TRUE(told.starts_with("hawse: internal error: an event 'notice' of the session could not be printed: JSON was not as expected")) << told;
+}
+
 TEST(EventQueue, never_waits_for_a_printer_that_stands_still_and_says_how_many_lines_that_cost) {
   std::promise<void> go_on;
   std::atomic<std::uint64_t> printed = 0, left_out = 0, failures = 0;
