@@ -80,13 +80,14 @@ def test_ps_lists_a_session_until_its_end(sight: Sight) -> None:
     assert sight.ps() == []
 
 
-def test_a_session_is_found_by_its_first_letters_and_what_is_unclear_is_listed(sight: Sight) -> None:
-    for _ in range(2):
-        sight.start({"source": SOURCE, "sink": SINK}, ["source -> sink"])
-    first, second = (s["id"] for s in sight.ps())
+def test_a_session_is_found_by_its_first_letters_or_its_pipelines_name_and_what_is_unclear_is_listed(sight: Sight) -> None:
+    for name in ("twice", "twice", "once"):
+        sight.start({"source": SOURCE, "sink": SINK}, ["source -> sink"], name=name)
+    first, second, once = (s["id"] for s in sight.ps())
+    assert sight.ok("stop", "once").startswith(once)
     unique = next(first[:n] for n in range(1, 9) if not second.startswith(first[:n]))
     assert sight("inspect", unique).returncode == 0
-    for wrong, words in (("", "more than one is running"), ("zzz", "begins with 'zzz'")):
+    for wrong, words in (("", "more than one is running"), ("zzz", "begins with 'zzz'"), ("twice", "'twice' fits more than one")):
         done = sight("top", "--once", *([wrong] if wrong else []))
         assert done.returncode == 2
         assert words in done.stderr and first in done.stderr and second in done.stderr

@@ -60,12 +60,11 @@ SessionSocket SessionSocket::find(const std::string& wanted) {
   std::vector<SessionSocket> fits;
   const std::string running = list_of(sessions);
   for (auto& session : sessions)
-    if (session.about()["id"].get<std::string>().starts_with(wanted)) fits.push_back(std::move(session));
-  if (fits.empty()) throw Error(ErrorCode::usage, "find a session", "no id begins with '" + strip_control(wanted) + "'", "running: " + running);
+    if (session.about()["id"].get<std::string>().starts_with(wanted) || session.about()["pipeline"] == wanted) fits.push_back(std::move(session));
+  if (fits.empty()) throw Error(ErrorCode::usage, "find a session", "no id begins with '" + strip_control(wanted) + "', and no pipeline is called so", "running: " + running);
   if (fits.size() > 1) {
-    const std::string which = list_of(fits);
-    if (wanted.empty()) throw Error(ErrorCode::usage, "find a session", "more than one is running", "name one of: " + which);
-    throw Error(ErrorCode::usage, "find a session", "more than one id begins with '" + strip_control(wanted) + "'", "name one of: " + which);
+    const std::string which = wanted.empty() ? "more than one is running" : "'" + strip_control(wanted) + "' fits more than one";
+    throw Error(ErrorCode::usage, "find a session", which, "name one by its id: " + list_of(fits));
   }
   return std::move(fits.front());
 }
@@ -112,7 +111,7 @@ void SessionSocket::wait_for_end() {
 }
 
 void SessionOptions::add_to(CLI::App& command) {
-  command.add_option("session", session, "Its id, as `hawse ps` shows it, or the first letters; not needed where one runs")->type_name("SESSION");
+  command.add_option("session", session, "Its id, as `hawse ps` shows it, the first letters, or its pipeline's name; not needed where one runs")->type_name("SESSION");
   command.add_flag("--json", json, "As JSON");
 }
 
