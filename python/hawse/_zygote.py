@@ -279,13 +279,16 @@ class _Zygote:
 
     def _sweep(self) -> None:
         """Ends what the node that ended has left running, and removes what it wrote."""
+        import time
         ours = {1, self._pid, self._spare[0] if self._spare else 0, *self._nodes.values()}
-        for _ in range(20):  # they may start others meanwhile
+        give_up_ns = monotonic_ns() + 1_000_000_000
+        while monotonic_ns() < give_up_ns:  # a killed process is there until it gets the processor, and others may start some meanwhile
             left = [int(name) for name in os.listdir("/proc") if name.isdigit() and int(name) not in ours and not _is_zombie(name)]
             if not left:
                 break
             for process in left:
                 _end(process)
+            time.sleep(0.0002)
         for folder, kept in self._files.items():
             for name in os.listdir(folder):
                 if name not in kept:
