@@ -310,7 +310,8 @@ def held_by(pid: int) -> dict[str, int]:
                 shared[info.st_ino] = info.st_blocks // 2
         except FileNotFoundError:
             pass
+    # Without files: what is charged for a library's pages depends on who else has mapped them.
     rollup = dict(line.split(":", 1) for line in (process / "smaps_rollup").read_text().splitlines()[1:])
     return {"descriptors": len(os.listdir(process / "fd")), "maps": len((process / "maps").read_text().splitlines()),
-            "threads": len(os.listdir(process / "task")), "anonymous_kib": int(rollup["Anonymous"].split()[0]), "rss_kib": int(rollup["Rss"].split()[0]),
+            "threads": len(os.listdir(process / "task")), "anonymous_kib": int(rollup["Anonymous"].split()[0]), "pss_kib": int(rollup["Pss_Anon"].split()[0]) + int(rollup["Pss_Shmem"].split()[0]),
             "shared_kib": sum(shared.values())}

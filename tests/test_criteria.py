@@ -211,9 +211,8 @@ def test_memory_stays_the_same_while_a_stream_flows_through_a_container(sight: S
     print(f"{frames} frames of 256 KiB in {STREAM_S} s, all processes together at first {first} and at last {last}")
     assert run.of("failure") == [] and frames > 20 * STREAM_S
     assert last["descriptors"] == first["descriptors"] and last["threads"] == first["threads"]
-    # A leak of one frame in a hundred would be tens of MiB by now. Python's own memory breathes by a few pages, and a reader may see a slot of the arenas, which don't grow, for the first time.
-    assert last["maps"] - first["maps"] <= 4 and last["anonymous_kib"] - first["anonymous_kib"] <= 512 and last["shared_kib"] <= first["shared_kib"]
-    assert last["rss_kib"] - first["rss_kib"] <= first["shared_kib"]
+    # A leak of one frame in ten would be thousands of KiB by now; Python's own memory breathes by a few pages.
+    assert last["maps"] - first["maps"] <= 4 and last["anonymous_kib"] - first["anonymous_kib"] <= 512 and last["pss_kib"] - first["pss_kib"] <= 2048
 
 
 # ---- crashes ------------------------------------------------------------------------------------------------------------------------

@@ -229,6 +229,12 @@ def test_a_node_that_dies_while_the_engine_hangs_is_started_again_when_that_goes
     assert_all_came(done, "native")
 
 
+def three_frames(bench: Bench) -> None:
+    bench.nodes(NODES)
+    bench.write({"nodes": {"source": {"node": "test/source", "params": {"count": 3, "shape": [4]}}, "boxed": {"node": "nodes.py:Tensors", "executor": "container"}, "sink": {"node": "test/sink"}},
+                 "edges": ["source -> boxed -> sink"]})
+
+
 def hang_at_an_init(engine: PrivateEngine, before: set[int], run: subprocess.Popen[typing.Any]) -> None:
     """Stops the engine once a container's first process is up, which mostly is before it has answered the call for its start."""
     while not any(number not in before and command.startswith("/hawse/init") for number, command in processes()):
@@ -237,9 +243,7 @@ def hang_at_an_init(engine: PrivateEngine, before: set[int], run: subprocess.Pop
 
 
 def test_a_node_that_is_done_before_its_engine_has_answered_the_start_is_seen(bench: Bench, engine: PrivateEngine) -> None:
-    bench.nodes(NODES)
-    bench.write({"nodes": {"source": {"node": "test/source", "params": {"count": 3, "shape": [4]}}, "boxed": {"node": "nodes.py:Tensors", "executor": "container"}, "sink": {"node": "test/sink"}},
-                 "edges": ["source -> boxed -> sink"]})
+    three_frames(bench)
     def runs_until_stopped() -> bool:
         """Whether the engine was stopped between the start of the container's first process and its answer, which takes it some milliseconds."""
         before = {number for number, _ in processes()}
@@ -256,9 +260,7 @@ def test_a_node_that_is_done_before_its_engine_has_answered_the_start_is_seen(be
 
 def test_a_node_that_is_ready_before_its_engine_has_answered_the_start_is_told_with_its_place(bench: Bench, engine: PrivateEngine) -> None:
     """As a person reads it: there is no place to tell when the node is ready, which once ended the command."""
-    bench.nodes(NODES)
-    bench.write({"nodes": {"source": {"node": "test/source", "params": {"count": 3, "shape": [4]}}, "boxed": {"node": "nodes.py:Tensors", "executor": "container"}, "sink": {"node": "test/sink"}},
-                 "edges": ["source -> boxed -> sink"]})
+    three_frames(bench)
     def runs_until_stopped() -> bool:
         before = {number for number, _ in processes()}
         with (bench.folder / "told").open("w+") as told:

@@ -93,7 +93,7 @@ def test_a_restart_in_a_container_is_a_fork_in_the_same_one_and_every_end_is_tol
     class Node(hawse.Node):
         def setup(self) -> None:
             self.start = starts()
-            running = [line.split("(")[1].split(")")[0] for line in (open(f"/proc/{p}/stat").read() for p in os.listdir("/proc") if p.isdigit()) if not line.rpartition(")")[2].startswith(" Z")]
+            running = [open(f"/proc/{p}/comm").read().strip() for p in os.listdir("/proc") if p.isdigit()]
             print(json.dumps({"host": os.uname().nodename, "tmp": sorted(os.listdir("/tmp")), "sleeps": running.count("sleep")}))
         def process(self, tensor: hawse.Tensor) -> None:
             open("/tmp/of-the-node", "w").close()

@@ -282,8 +282,8 @@ class _Zygote:
         import time
         ours = {1, self._pid, self._spare[0] if self._spare else 0, *self._nodes.values()}
         give_up_ns = monotonic_ns() + 1_000_000_000
-        while monotonic_ns() < give_up_ns:  # a killed process is there until it gets the processor, and others may start some meanwhile
-            left = [int(name) for name in os.listdir("/proc") if name.isdigit() and int(name) not in ours and not _is_zombie(name)]
+        while monotonic_ns() < give_up_ns:  # a killed process is there until it has had the processor and init has reaped it; others may start some meanwhile
+            left = [int(name) for name in os.listdir("/proc") if name.isdigit() and int(name) not in ours]
             if not left:
                 break
             for process in left:
@@ -301,14 +301,6 @@ def _end(process: int) -> None:
         os.kill(process, signal.SIGKILL)
     except OSError:  # it has just ended
         pass
-
-
-def _is_zombie(process: str) -> bool:
-    try:
-        with open(f"/proc/{process}/stat") as stat:
-            return stat.read().rpartition(")")[2].split()[0] == "Z"
-    except OSError:
-        return True
 
 
 def _remove(path: str) -> None:
